@@ -1,0 +1,88 @@
+"""Make photos safe to publish: every face becomes a person who does not exist, but the ones you protect.
+
+>>> import anonyface
+>>> sorted(anonyface.__all__)[:3]
+['AnonyfaceError', 'AnonymizeResult', 'Anonymizer']
+
+Importing this package loads neither numpy nor an inference engine; models are opened when needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anonyface.api import Anonymizer, anonymize
+    from anonyface.errors import (
+        AnonyfaceError,
+        BackendError,
+        FaceError,
+        InputError,
+        WeightsCorrupt,
+        WeightsError,
+        WeightsMissing,
+    )
+    from anonyface.types import (
+        AnonymizeResult,
+        Crop,
+        Face,
+        FaceOutcome,
+        Identity,
+        IdentityRequest,
+        Look,
+        Mesh,
+        Patch,
+    )
+
+_HOME = {
+    "Anonymizer": "api",
+    "anonymize": "api",
+    "AnonyfaceError": "errors",
+    "BackendError": "errors",
+    "FaceError": "errors",
+    "InputError": "errors",
+    "WeightsCorrupt": "errors",
+    "WeightsError": "errors",
+    "WeightsMissing": "errors",
+    "AnonymizeResult": "types",
+    "Crop": "types",
+    "Face": "types",
+    "FaceOutcome": "types",
+    "Identity": "types",
+    "IdentityRequest": "types",
+    "Look": "types",
+    "Mesh": "types",
+    "Patch": "types",
+}
+
+__all__ = [
+    "AnonyfaceError",
+    "AnonymizeResult",
+    "Anonymizer",
+    "BackendError",
+    "Crop",
+    "Face",
+    "FaceError",
+    "FaceOutcome",
+    "Identity",
+    "IdentityRequest",
+    "InputError",
+    "Look",
+    "Mesh",
+    "Patch",
+    "WeightsCorrupt",
+    "WeightsError",
+    "WeightsMissing",
+    "anonymize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'anonyface' has no attribute {name!r}")
+    return getattr(import_module(f"anonyface.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

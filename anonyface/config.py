@@ -1,0 +1,51 @@
+"""Every option of the library with its one default; the command line reads them from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, get_args
+
+from anonyface.errors import InputError
+from anonyface.types import Detail, Method, OnFailure
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of an `Anonymizer`.
+
+    Attributes:
+        method: "synthetic" puts a nobody in place of a face; "blur", "pixelate" and "solid" cover it.
+        detail: How hard to look for faces.
+        on_failure: "redact" covers a face that can't be replaced or verified, "raise" raises its
+            `FaceError` and returns no image.
+        seed: None draws fresh randomness; an int makes the result reproducible.
+        threads: Threads the inference engine may use, 0 for all cores this process may run on.
+    """
+
+    method: Method = "synthetic"
+    detail: Detail = "normal"
+    on_failure: OnFailure = "redact"
+    seed: int | None = None
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("method", get_args(Method)),
+            ("detail", get_args(Detail)),
+            ("on_failure", get_args(OnFailure)),
+        ):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise InputError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+        if self.seed is not None and (
+            isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0
+        ):
+            raise InputError(f"seed must be None or an int >= 0, not {self.seed!r}")
+        if not isinstance(self.threads, int) or self.threads < 0:
+            raise InputError(f"threads must be an int >= 0, not {self.threads!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the options as a JSON-ready dict; the seed only as "given" or "fresh"."""
+        out = {f.name: getattr(self, f.name) for f in fields(self)}
+        out["seed"] = "fresh" if self.seed is None else "given"
+        return out

@@ -1,0 +1,82 @@
+"""The errors anonyface raises; all of them carry the data a caller needs to react.
+
+::
+
+    AnonyfaceError
+    ├── InputError (ValueError)      the caller's image, path or option is not usable
+    ├── WeightsError
+    │   ├── WeightsMissing           a model file is not there
+    │   └── WeightsCorrupt           a model file is not the one the manifest names
+    ├── BackendError                 the inference engine failed
+    └── FaceError                    one face could not be processed at one stage
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anonyface.types import Face
+
+
+class AnonyfaceError(Exception):
+    """Base of every error raised on purpose by anonyface."""
+
+
+class InputError(AnonyfaceError, ValueError):
+    """The caller's image, path or option can't be used; the message is one line."""
+
+
+class WeightsError(AnonyfaceError):
+    """A model file can't be used.
+
+    Attributes:
+        name: Name of the model in the manifest.
+        path: Where the file was looked for.
+    """
+
+    def __init__(self, name: str, path: Path, problem: str) -> None:
+        super().__init__(f"model {name!r} {problem}: {path}")
+        self.name = name
+        self.path = path
+
+
+class WeightsMissing(WeightsError):
+    """A model file is not there."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name, path, "is missing")
+
+
+class WeightsCorrupt(WeightsError):
+    """A model file's sha256 is not the one in the manifest.
+
+    Attributes:
+        expected: sha256 the manifest names, hex.
+        actual: sha256 of the file found, hex.
+    """
+
+    def __init__(self, name: str, path: Path, *, expected: str, actual: str) -> None:
+        super().__init__(name, path, f"has sha256 {actual[:16]}, expected {expected[:16]}")
+        self.expected = expected
+        self.actual = actual
+
+
+class BackendError(AnonyfaceError):
+    """The inference engine refused a model or failed while running it."""
+
+
+class FaceError(AnonyfaceError):
+    """One face could not be processed.
+
+    Attributes:
+        face: The face, or None where the failure came before there was one.
+        stage: Name of the stage that gave up, e.g. ``"landmarks"``.
+    """
+
+    def __init__(self, message: str, *, stage: str, face: Face | None = None) -> None:
+        super().__init__(f"{stage}: {message}")
+        self.stage = stage
+        self.face = face

@@ -1,0 +1,111 @@
+"""Read off a face what its replacement must match: gender, age, skin tone, pose, expression, light."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from anonyface.identities.eyewear import load_eyewear
+from anonyface.landmarks import topology as topo
+from anonyface.landmarks.pose import estimate_pose, measure_expression
+from anonyface.runtime import open_session, run
+from anonyface.types import Face, FloatArray, ImageArray, Look, Mesh
+from anonyface.verification.alignment import align_chip
+
+MEAN_RGB = np.array([122.782, 117.001, 104.298], dtype=np.float32)
+CHIP_PX = 150
+INNER_PX = 140
+"""The age and gender networks want padding 0.2 where the encoder's chip has 0.25: 1.4 / 1.5 of it."""
+
+
+class LookReader:
+    """Runs the age and gender networks and measures the rest.
+
+    Args:
+        threads: Threads for inference, 0 for all usable cores.
+    """
+
+    def __init__(self, *, threads: int = 0) -> None:
+        self.age = open_session("age", threads=threads)
+        self.gender = open_session("gender", threads=threads)
+        self.eyewear = load_eyewear()
+
+    def __call__(
+        self, image: ImageArray, faces: Sequence[Face], meshes: Sequence[Mesh]
+    ) -> list[Look]:
+        """Return one look per face.
+
+        Args:
+            image: (H, W, 3) RGB uint8.
+            faces: Faces in image coordinates.
+            meshes: Their meshes.
+
+        Raises:
+            FaceError: If a face's landmarks can't be aligned.
+        """
+        if not faces:
+            return []
+        chips = [align_chip(image, face.landmarks, CHIP_PX).pixels for face in faces]
+        female, years = self.attributes(chips)
+        return [
+            self._look(image, mesh, chip, float(f), float(y))
+            for mesh, chip, f, y in zip(meshes, chips, female, years, strict=True)
+        ]
+
+    def attributes(self, chips: Sequence[ImageArray]) -> tuple[FloatArray, FloatArray]:
+        """(n,) probability of female and (n,) years, from (150, 150, 3) aligned chips."""
+        edge = (CHIP_PX - INNER_PX) // 2
+        inner = [chip[edge : edge + INNER_PX, edge : edge + INNER_PX] for chip in chips]
+        age = run(self.age, {"images": _blob(inner, 64)}, ["probabilities"])[0]
+        gender = run(self.gender, {"images": _blob(inner, 32)}, ["probabilities"])[0]
+        return gender[:, 0], (age @ np.arange(age.shape[1], dtype=np.float32))
+
+    def _look(
+        self, image: ImageArray, mesh: Mesh, chip: ImageArray, p_female: float, age: float
+    ) -> Look:
+        pose, expression = estimate_pose(mesh.points), measure_expression(mesh.points)
+        left, right = (_median_lab(image, mesh, c) for c in (topo.LEFT_CHEEK, topo.RIGHT_CHEEK))
+        eyes = [_median_lab(image, mesh, c)[0] for c in (topo.LEFT_EYE, topo.RIGHT_EYE)]
+        hair = [_median_lab(image, mesh, c)[0] for c in (topo.MOUSTACHE, topo.CHIN_PATCH)]
+        cheeks = float((left[0] + right[0]) / 2)
+        return Look(
+            p_female=p_female,
+            age=age,
+            skin_tone=skin_tone((left + right) / 2),
+            yaw=pose.yaw,
+            pitch=pose.pitch,
+            roll=pose.roll,
+            mouth_open=expression.mouth_open,
+            smile=expression.smile,
+            eyes_open=expression.eyes_open,
+            side_light=float(right[0] - left[0]),
+            eyewear=self.eyewear(chip),
+            shade=cheeks - float(np.mean(eyes)),
+            beard=cheeks - float(np.mean(hair)),
+        )
+
+
+def skin_tone(lab: FloatArray) -> float:
+    """Individual typology angle of a CIE L*a*b* colour, degrees (Chardon et al. 1991)."""
+    return float(np.degrees(np.arctan2(lab[0] - 50, max(float(lab[2]), 1e-3))))
+
+
+def _blob(chips: Sequence[ImageArray], size: int) -> FloatArray:
+    """RGB HWC uint8 chips -> (n, 3, size, size) float32, centred and scaled."""
+    small = [cv2.resize(c, (size, size), interpolation=cv2.INTER_AREA) for c in chips]
+    blob = (np.stack(small).astype(np.float32) - MEAN_RGB) / 256
+    return np.ascontiguousarray(blob.transpose(0, 3, 1, 2), dtype=np.float32)
+
+
+def _median_lab(image: ImageArray, mesh: Mesh, outline: topo.Indices) -> FloatArray:
+    """(3,) median L*a*b* of points spread inside an outline; out-of-image points take the border's colour."""
+    corners = mesh.points[outline, :2]
+    middle = corners.mean(axis=0)
+    spread = np.concatenate([middle + (corners - middle) * t for t in (0.15, 0.35, 0.55, 0.75, 0.95)])
+    limit = np.array([image.shape[1] - 1, image.shape[0] - 1])
+    xy = np.clip(spread.round(), 0, limit).astype(int)
+    colours = image[xy[:, 1], xy[:, 0]].astype(np.float32)[None] / 255
+    lab = cv2.cvtColor(colours, cv2.COLOR_RGB2LAB)[0]
+    return np.asarray(np.median(lab, axis=0), dtype=np.float32)

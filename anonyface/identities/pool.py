@@ -1,0 +1,198 @@
+"""Nobodies from a pool of labelled latents: pick who already looks the same way, screen, synthesize."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.errors import WeightsMissing
+from anonyface.identities.generator import Generator, PortraitSize
+from anonyface.landmarks.mesh import FaceMesh
+from anonyface.types import Face, FloatArray, Identity, IdentityRequest, Look, Mesh
+from anonyface.verification.encoder import similarity
+from anonyface.weights import read_weights, weights_dir
+
+LOOK_FIELDS = tuple(f.name for f in fields(Look))
+
+TOLERANCE = {
+    "p_female": 0.25,
+    "age": 6.0,
+    "skin_tone": 9.0,
+    "yaw": 6.0,
+    "pitch": 8.0,
+    "mouth_open": 0.07,
+    "smile": 0.06,
+    "eyes_open": 0.07,
+    "side_light": 9.0,
+    "shade": 12.0,
+    "beard": 8.0,
+}
+"""How far off a nobody may be in each respect before it shows: the unit of the search's distance."""
+MIRRORED = ("yaw", "roll", "side_light")
+"""What changes its sign when a portrait is mirrored; roll is corrected by the swap and not searched."""
+CHILD_AGE = 14.0
+"""Children get children: across this age the distance in age counts four times."""
+WEARS, BARE = 0.5, 0.25
+"""Eyewear above `WEARS` counts as glasses; who has none gets nobody above `BARE`, and the other way."""
+REFUSED = 100.0
+"""Distance added for a mismatch that always shows, so that such people come last."""
+COVERED_WEIGHT = 4.0
+"""Cost of a portrait whose forehead and temples are wholly under hair."""
+SHORTLIST = 40
+SPREAD = 0.6
+"""Randomness of the choice among the shortlist, in units of the distance: keeps photos unlinkable."""
+LARGE_FACE_PX = 170
+"""Faces (box height) from here on get a 1024-px portrait; below, 256 px holds all the photo can show."""
+CACHE_SIZE = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Labelled latents, one row a person.
+
+    Attributes:
+        latents: (n, 512) float32 style vectors.
+        embeddings: (n, 128) float32.
+        labels: (n, len(LOOK_FIELDS)) float32 in the order of `LOOK_FIELDS`.
+        clear: (n,) float32, share of forehead and temples not under hair.
+    """
+
+    latents: FloatArray
+    embeddings: FloatArray
+    labels: FloatArray
+    clear: FloatArray
+
+
+@lru_cache(maxsize=1)
+def load_pool() -> Pool:
+    """Read the pool shipped with the package.
+
+    Raises:
+        WeightsError: If it is missing, corrupt or of another layout.
+    """
+    with np.load(io.BytesIO(read_weights("pool")), allow_pickle=False) as data:
+        names = [str(n) for n in data["fields"]]
+        if any(field not in names for field in (*LOOK_FIELDS, "clear")):
+            raise WeightsMissing("pool", weights_dir())
+        labels = data["labels"].astype(np.float32)
+        return Pool(
+            latents=data["latents"].astype(np.float32),
+            embeddings=data["embeddings"].astype(np.float32),
+            labels=labels[:, [names.index(f) for f in LOOK_FIELDS]],
+            clear=labels[:, names.index("clear")],
+        )
+
+
+class PoolIdentities:
+    """An `IdentitySource` over the shipped pool.
+
+    Args:
+        max_similarity: A nobody this similar to anyone in ``request.avoid`` is not offered.
+        threads: Threads for inference, 0 for all usable cores.
+        pool: The people to choose from; default the shipped ones.
+    """
+
+    def __init__(
+        self, *, max_similarity: float, threads: int = 0, pool: Pool | None = None
+    ) -> None:
+        self.pool = load_pool() if pool is None else pool
+        self.max_similarity = max_similarity
+        self.generator = Generator(threads=threads)
+        self.mesh = FaceMesh(threads=threads)
+        self._cache: OrderedDict[tuple[int, bool, int], tuple[NDArray[np.uint8], Mesh]] = (
+            OrderedDict()
+        )
+        self._lock = threading.Lock()
+
+    def __call__(self, request: IdentityRequest, /) -> Iterator[Identity]:
+        """Offer nobodies, best first, each passing the screens."""
+        size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256
+        for row, mirrored in self.rank(request):
+            if self._too_similar(row, request.avoid):
+                continue
+            pixels, mesh = self._portrait(row, mirrored, size)
+            label = dict(zip(LOOK_FIELDS, self.pool.labels[row].tolist(), strict=True))
+            yield Identity(
+                pixels=pixels,
+                mesh=mesh,
+                latent=self.pool.latents[row],
+                gender="female" if label["p_female"] >= 0.5 else "male",
+                age=label["age"],
+                embedding=self.pool.embeddings[row],
+                seed=request.seed,
+                source=f"pool:{row}{'m' if mirrored else ''}",
+            )
+
+    def rank(self, request: IdentityRequest) -> list[tuple[int, bool]]:
+        """Return (row, mirrored) of the shortlist, in the order they are offered.
+
+        The order is the distance plus a seeded random part, so that two photos of one person do not
+        get the same nobody unless the seed says so.
+        """
+        distances = np.stack([self.distances(request.look, m) for m in (False, True)], axis=1)
+        best = np.minimum(distances[:, 0], distances[:, 1])
+        rows = np.argsort(best, kind="stable")[:SHORTLIST]
+        rng = np.random.default_rng(request.seed)
+        noisy = best[rows] + SPREAD * rng.gumbel(size=len(rows))
+        order = rows[np.argsort(noisy, kind="stable")]
+        return [(int(r), bool(distances[r, 1] < distances[r, 0])) for r in order]
+
+    def distances(self, look: Look, mirrored: bool) -> FloatArray:
+        """(n,) distance of every person to a look, in tolerances."""
+        total = COVERED_WEIGHT * (1 - self.pool.clear) ** 2
+        for name, tolerance in TOLERANCE.items():
+            have = self.pool.labels[:, LOOK_FIELDS.index(name)]
+            if mirrored and name in MIRRORED:
+                have = -have
+            off = (have - getattr(look, name)) / tolerance
+            if name == "age":
+                across = (have < CHILD_AGE) != (look.age < CHILD_AGE)
+                off = off * np.where(across, 4.0, 1.0)
+            total = total + off**2
+        glasses = self.pool.labels[:, LOOK_FIELDS.index("eyewear")]
+        clash = glasses < WEARS if look.eyewear >= WEARS else glasses > BARE
+        total = total + np.where(clash, REFUSED**2, 0.0)
+        return np.asarray(np.sqrt(total), dtype=np.float32)
+
+    def _too_similar(self, row: int, avoid: FloatArray) -> bool:
+        if not len(avoid):
+            return False
+        return float(similarity(self.pool.embeddings[row], avoid).max()) >= self.max_similarity
+
+    def _portrait(
+        self, row: int, mirrored: bool, size: PortraitSize
+    ) -> tuple[NDArray[np.uint8], Mesh]:
+        key = (row, mirrored, size)
+        with self._lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+        pixels = self.generator.render(self.pool.latents[row], size=size)
+        if mirrored:
+            pixels = np.ascontiguousarray(pixels[:, ::-1])
+        mesh = self.mesh(pixels, [portrait_face(size)])[0]
+        with self._lock:
+            self._cache[key] = (pixels, mesh)
+            while len(self._cache) > CACHE_SIZE:
+                self._cache.popitem(last=False)
+        return pixels, mesh
+
+
+def portrait_face(size: int) -> Face:
+    """Where the face is in every portrait: the generator's training pictures were aligned to this.
+
+    Args:
+        size: Side of the portrait in pixels.
+    """
+    box = np.array([0.27, 0.30, 0.73, 0.88]) * size
+    eyes_nose_mouth = np.array(
+        [[0.385, 0.475], [0.615, 0.475], [0.5, 0.61], [0.405, 0.71], [0.595, 0.71]]
+    )
+    return Face(box, eyes_nose_mouth * size, 1.0)

@@ -1,0 +1,133 @@
+"""Dense landmarks: the 468-point face mesh on every face, in image coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.errors import FaceError
+from anonyface.landmarks import topology as topo
+from anonyface.runtime import open_session, run
+from anonyface.types import Face, FloatArray, ImageArray, Mesh
+
+INPUT_PX = 192
+BOX_FACTOR = 1.5
+"""Side of the square the network sees over the longer side of the face (model card)."""
+
+
+class FaceMesh:
+    """Fits the mesh; twice, the second time on the square around the first result.
+
+    Args:
+        threads: Threads for inference, 0 for all usable cores.
+    """
+
+    def __init__(self, *, threads: int = 0) -> None:
+        self.session = open_session("mesh", threads=threads)
+
+    def __call__(self, image: ImageArray, faces: Sequence[Face]) -> list[Mesh]:
+        """Fit a mesh to each face.
+
+        Args:
+            image: (H, W, 3) RGB uint8.
+            faces: Faces with box and landmarks in image coordinates.
+
+        Returns:
+            One mesh per face, in the same order.
+
+        Raises:
+            FaceError: If a face's landmarks span no area.
+        """
+        squares = [_square_from_face(face) for face in faces]
+        meshes = self._fit(image, squares)
+        return self._fit(image, [_square_from_points(m.points) for m in meshes])
+
+    def _fit(self, image: ImageArray, squares: Sequence[NDArray[np.float64]]) -> list[Mesh]:
+        meshes = []
+        for matrix in squares:
+            chip = _cut(image, matrix).astype(np.float32)[None] / 255
+            points, presence = run(self.session, {"image": chip}, ["points", "presence"])
+            meshes.append(
+                Mesh(
+                    _to_image(points.reshape(468, 3), matrix),
+                    float(1 / (1 + np.exp(-float(presence.ravel()[0])))),
+                )
+            )
+        return meshes
+
+
+def five_points(points: FloatArray) -> FloatArray:
+    """Reduce a (468, 3) mesh to the (5, 2) detector landmarks."""
+    p = points[:, :2]
+    return np.stack(
+        [
+            (p[topo.LEFT_EYE_OUTER] + p[topo.LEFT_EYE_INNER]) / 2,
+            (p[topo.RIGHT_EYE_INNER] + p[topo.RIGHT_EYE_OUTER]) / 2,
+            p[topo.NOSE_TIP],
+            p[topo.MOUTH_LEFT],
+            p[topo.MOUTH_RIGHT],
+        ]
+    )
+
+
+def _square(centre: NDArray[np.float64], right: NDArray[np.float64], side: float) -> NDArray[np.float64]:
+    """(2, 3) similarity from the image to the input square: ``right`` points along its rows."""
+    length = float(np.hypot(*right))
+    if not np.isfinite(length) or length < 1e-3 or not np.isfinite(side) or side < 1e-3:
+        raise FaceError("the landmarks span no area", stage="landmarks")
+    c, s = right / length
+    rotation = np.array([[c, s], [-s, c]]) * (INPUT_PX / side)
+    return np.concatenate([rotation, (INPUT_PX / 2 - rotation @ centre)[:, None]], axis=1)
+
+
+def _square_from_face(face: Face) -> NDArray[np.float64]:
+    box = face.box.astype(np.float64)
+    eyes = face.landmarks.astype(np.float64)
+    return _square((box[:2] + box[2:]) / 2, eyes[1] - eyes[0], face.size * BOX_FACTOR)
+
+
+def _square_from_points(points: FloatArray) -> NDArray[np.float64]:
+    p = points[:, :2].astype(np.float64)
+    right = p[topo.RIGHT_EYE_OUTER] - p[topo.LEFT_EYE_OUTER]
+    length = float(np.hypot(*right))
+    if not np.isfinite(length) or length < 1e-3:
+        raise FaceError("the mesh collapsed", stage="landmarks")
+    c, s = right / length
+    turned = p @ np.array([[c, -s], [s, c]])
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    centre = np.array([[c, -s], [s, c]]) @ ((low + high) / 2)
+    return _square(centre, right, float((high - low).max()) * BOX_FACTOR)
+
+
+def _cut(image: ImageArray, matrix: NDArray[np.float64]) -> ImageArray:
+    """The input square; what it needs of the image is shrunk first where it is much larger."""
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    inverse = cv2.invertAffineTransform(matrix)
+    corners = np.array([[0, 0, 1], [INPUT_PX, 0, 1], [0, INPUT_PX, 1], [INPUT_PX, INPUT_PX, 1]])
+    reach = corners @ inverse.T
+    height, width = image.shape[:2]
+    x0, y0 = np.clip(np.floor(reach.min(axis=0)).astype(int) - 2, 0, [width - 1, height - 1])
+    x1, y1 = np.clip(np.ceil(reach.max(axis=0)).astype(int) + 2, [x0 + 1, y0 + 1], [width, height])
+    part = image[y0:y1, x0:x1]
+    shift = np.array([[1, 0, x0], [0, 1, y0], [0, 0, 1]], dtype=np.float64)
+    local = matrix @ shift
+    if scale < 0.67:
+        size = max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        fx, fy = (x1 - x0) / size[0], (y1 - y0) / size[1]
+        local = local @ np.array([[fx, 0, fx / 2 - 0.5], [0, fy, fy / 2 - 0.5], [0, 0, 1]])
+    chip = cv2.warpAffine(
+        part, local, (INPUT_PX, INPUT_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(chip, dtype=np.uint8)
+
+
+def _to_image(points: FloatArray, matrix: NDArray[np.float64]) -> FloatArray:
+    """Mesh in input pixels -> mesh in image pixels, z scaled like x and y."""
+    inverse = cv2.invertAffineTransform(matrix)
+    scale = float(np.hypot(inverse[0, 0], inverse[1, 0]))
+    xy = points[:, :2] @ inverse[:, :2].T + inverse[:, 2]
+    return np.concatenate([xy, points[:, 2:] * scale], axis=1).astype(np.float32)

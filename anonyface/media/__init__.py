@@ -1,0 +1,1 @@
+"""Photos in and out: decoding, orientation, metadata policy, marked files."""

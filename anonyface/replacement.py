@@ -1,0 +1,245 @@
+"""Replace one face: read its look, ask for a nobody, put it on, check that the old face is gone."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from anonyface.errors import FaceError
+from anonyface.identities.looks import LookReader
+from anonyface.identities.pool import PoolIdentities
+from anonyface.landmarks.mesh import FaceMesh
+from anonyface.swapping.engine import MeshSwapper
+from anonyface.types import (
+    Crop,
+    Encoder,
+    Face,
+    FaceOutcome,
+    FloatArray,
+    Identity,
+    IdentityRequest,
+    IdentitySource,
+    ImageArray,
+    Look,
+    Mesh,
+    Patch,
+    Swapper,
+)
+from anonyface.verification.alignment import align_chip
+from anonyface.verification.check import match_threshold
+from anonyface.verification.encoder import similarity, unit
+
+TRIES = 4
+"""Identities put on before a face is covered: the first one and three redraws."""
+MIN_FACE_PX = 12
+"""Smaller faces carry too little to bend a mesh to: they are covered."""
+DOUBTFUL_SCORE, DOUBTFUL_PRESENCE = 0.8, 0.1
+"""Below both, a detection is more likely a pattern than a face: covered softly, not given a face."""
+VERIFY_FACE_PX = 24
+"""Below this the encoder can't tell people apart, neither before nor after: nothing to verify."""
+CROP_MARGIN = 0.35
+"""Surroundings in the crop, in sizes of the mesh, on each side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One original face and all that was read off it."""
+
+    face: Face
+    mesh: Mesh
+    look: Look
+    embedding: FloatArray
+
+
+class Replacer:
+    """The part of the flow that needs the models of the synthetic method.
+
+    Args:
+        encoder: Identity encoder.
+        protected: (n, 128) embeddings of people no nobody may resemble.
+        identities: Source of nobodies, None for the shipped pool.
+        swapper: Swap engine, None for the mesh swapper.
+        threads: Threads for inference, 0 for all usable cores.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoder: Encoder,
+        protected: FloatArray,
+        identities: IdentitySource | None = None,
+        swapper: Swapper | None = None,
+        threads: int = 0,
+    ) -> None:
+        self.threshold = match_threshold("1e-2")
+        self.encoder = encoder
+        self.protected = protected
+        self.mesh = FaceMesh(threads=threads)
+        self.looks = LookReader(threads=threads)
+        self.identities = identities or PoolIdentities(
+            max_similarity=self.threshold, threads=threads
+        )
+        self.swapper = swapper or MeshSwapper()
+
+    def __call__(
+        self,
+        out: ImageArray,
+        original: ImageArray,
+        face: Face,
+        *,
+        seed: int,
+        used: list[FloatArray],
+    ) -> FaceOutcome:
+        """Replace a face in ``out``, in place.
+
+        Args:
+            out: (H, W, 3) the running output; overlapping neighbours are already replaced in it.
+            original: (H, W, 3) the untouched photo: the face is read from it.
+            face: The face.
+            seed: Seed of every random choice made for this face.
+            used: Embeddings of the identities given out in this photo; the new one is added.
+
+        Raises:
+            FaceError: The face can't be replaced, or still matches after all tries.
+        """
+        if face.size < MIN_FACE_PX:
+            raise FaceError(f"{face.size:.0f} px is too small to replace", stage="swapping", face=face)
+        subject = self.study(original, face)
+        if face.score < DOUBTFUL_SCORE and subject.mesh.presence < DOUBTFUL_PRESENCE:
+            raise FaceError("a doubtful detection, no face to bend", stage="landmarks", face=face)
+        request = IdentityRequest(
+            look=subject.look,
+            face_px=face.size,
+            avoid=np.concatenate([subject.embedding[None], self.protected, *used]),
+            seed=seed,
+        )
+        verify = face.size >= VERIFY_FACE_PX
+        best = 1.0
+        for number, identity in enumerate(islice(self.identities(request), TRIES)):
+            crop, mesh, window = cut_crop(out, subject.mesh)
+            patch = self.swapper(crop, mesh, identity)
+            after = self._compare(subject, patch, crop) if verify else None
+            if after is None or after < self.threshold:
+                paste(out, patch, window)
+                used.append(identity.embedding[None])
+                return self._outcome(original, subject, identity, after, number)
+            best = min(best, after)
+        raise FaceError(
+            f"still recognisable (similarity {best:.2f}) after {TRIES} tries",
+            stage="verification",
+            face=face,
+        )
+
+    def study(self, image: ImageArray, face: Face) -> Subject:
+        """Read mesh, look and embedding off a face.
+
+        Raises:
+            FaceError: If its landmarks are degenerate.
+        """
+        (mesh,) = self.mesh(image, [face])
+        (look,) = self.looks(image, [face], [mesh])
+        return Subject(face, mesh, look, self.encoder(image, face.landmarks))
+
+    def describe(self, image: ImageArray, faces: Sequence[Face]) -> tuple[Face, ...]:
+        """Return the faces with gender and age filled in where they can be read."""
+        out = []
+        for face in faces:
+            try:
+                look = self.study(image, face).look
+            except FaceError:
+                out.append(face)
+            else:
+                out.append(replace(face, p_female=look.p_female, age=look.age))
+        return tuple(out)
+
+    def _compare(self, subject: Subject, patch: Patch, crop: Crop) -> float:
+        moved = subject.face.landmarks + crop.matrix[:, 2].astype(np.float32)
+        return float(similarity(subject.embedding, self.encoder(patch.pixels, moved)))
+
+    def _outcome(
+        self,
+        original: ImageArray,
+        subject: Subject,
+        identity: Identity,
+        after: float | None,
+        redraws: int,
+    ) -> FaceOutcome:
+        reason = "replaced by a synthetic person"
+        if after is None:
+            reason += f", too small to verify ({subject.face.size:.0f} px)"
+        elif redraws:
+            reason += f", after {redraws} redraw{'s' if redraws > 1 else ''}"
+        look = subject.look
+        return FaceOutcome(
+            face=replace(subject.face, p_female=look.p_female, age=look.age),
+            action="replaced",
+            reason=reason,
+            similarity_before=None if after is None else self._mirror_score(original, subject.face),
+            similarity_after=after,
+            threshold=self.threshold,
+            identity=identity,
+        )
+
+    def _mirror_score(self, original: ImageArray, face: Face) -> float | None:
+        """What the encoder gives a face against its own mirror image; None if it can't see both."""
+        views = getattr(self.encoder, "views", None)
+        if views is None:
+            return None
+        plain, mirrored = unit(views(align_chip(original, face.landmarks).pixels))
+        return float(similarity(plain, mirrored))
+
+
+def cut_crop(image: ImageArray, mesh: Mesh) -> tuple[Crop, Mesh, tuple[slice, slice]]:
+    """Cut a face with its surroundings out of an image, without resampling.
+
+    Returns:
+        The crop (a copy), the mesh in crop coordinates, and rows and columns in the image.
+
+    Raises:
+        FaceError: If the face lies outside of the image.
+    """
+    low, high = mesh.points[:, :2].min(axis=0), mesh.points[:, :2].max(axis=0)
+    margin = CROP_MARGIN * (high - low).max()
+    height, width = image.shape[:2]
+    x0, y0 = np.clip(np.floor(low - margin), 0, [width, height]).astype(int)
+    x1, y1 = np.clip(np.ceil(high + margin) + 1, 0, [width, height]).astype(int)
+    if x1 - x0 < 4 or y1 - y0 < 4:
+        raise FaceError("the face lies outside of the image", stage="swapping")
+    window = (slice(y0, y1), slice(x0, x1))
+    matrix = np.array([[1, 0, -x0], [0, 1, -y0]], dtype=np.float64)
+    moved = mesh.points - np.array([x0, y0, 0], dtype=np.float32)
+    return Crop(image[window].copy(), matrix), Mesh(moved, mesh.presence), window
+
+
+def paste(out: ImageArray, patch: Patch, window: tuple[slice, slice]) -> None:
+    """Write a patch into the image, in place, only where its alpha is above 0.
+
+    Raises:
+        FaceError: If the swapper returned a patch of another size or type.
+    """
+    target = out[window]
+    if patch.pixels.shape != target.shape or patch.pixels.dtype != np.uint8:
+        raise FaceError(
+            f"the swapper returned {patch.pixels.shape}, expected {target.shape}", stage="swapping"
+        )
+    np.copyto(target, patch.pixels, where=(patch.alpha > 0)[..., None])
+
+
+def fresh_seed() -> int:
+    """Return 63 random bits from the operating system."""
+    return secrets.randbits(63)
+
+
+def face_seed(base: int, face: Face) -> int:
+    """Derive the seed of one face from the job's seed and where the face is.
+
+    The place (rounded to 4 px) rather than a running number makes it independent of which other faces
+    there are and in which order they come.
+    """
+    centre = (face.box[:2] + face.box[2:]) / 8 + 2**20  # never negative
+    place = [int(v) for v in centre.round()]
+    return int(np.random.SeedSequence([base, *place]).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,78 @@
+"""One inference engine: onnxruntime sessions with bounded threads, each model loaded once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.errors import BackendError
+from anonyface.weights import read_weights
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_sessions: dict[tuple[str, int], onnxruntime.InferenceSession] = {}
+_lock = threading.Lock()
+
+
+def usable_cores() -> int:
+    """Number of cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def open_session(name: str, *, threads: int = 0) -> onnxruntime.InferenceSession:
+    """Return the session of a shipped model, loading and checking it the first time.
+
+    Args:
+        name: Model name in the manifest.
+        threads: Threads the model may use; 0 for all usable cores.
+
+    Raises:
+        WeightsError: If the file is missing or corrupt.
+        BackendError: If onnxruntime can't open it.
+    """
+    count = threads or usable_cores()
+    with _lock:
+        session = _sessions.get((name, count))
+        if session is None:
+            session = _sessions[(name, count)] = _create(name, count)
+        return session
+
+
+def _create(name: str, threads: int) -> onnxruntime.InferenceSession:
+    import onnxruntime as ort
+
+    data = read_weights(name)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Photos differ in size: an arena sized for the largest one ever seen would never shrink.
+    options.enable_cpu_mem_arena = False
+    # Idle workers must not burn the cores that numpy and OpenCV use between two runs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(data, options, providers=ort.get_available_providers())
+    except Exception as error:
+        raise BackendError(f"onnxruntime can't open model {name!r}: {error}") from error
+
+
+def run(
+    session: onnxruntime.InferenceSession, feeds: dict[str, NDArray[Any]], outputs: list[str]
+) -> list[NDArray[Any]]:
+    """Run a session and return the named outputs.
+
+    Raises:
+        BackendError: If onnxruntime fails.
+    """
+    try:
+        results: list[NDArray[Any]] = session.run(outputs, feeds)
+    except Exception as error:
+        raise BackendError(f"inference failed: {error}") from error
+    return [np.asarray(r) for r in results]

@@ -1,0 +1,105 @@
+"""Level 1: bend the identity's portrait onto the face, light it, soften it, blend it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from anonyface.errors import FaceError
+from anonyface.swapping.mask import Regions, build_regions, face_width, smoothstep
+from anonyface.swapping.skin import fit_skin, to_lab
+from anonyface.swapping.texture import match_texture
+from anonyface.swapping.tone import match_shading
+from anonyface.swapping.warp import blend_geometry, warp_portrait
+from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
+
+WORK_PX = 420
+"""Faces wider than this are worked on at this width and enlarged: the portrait has no more to give."""
+
+
+@dataclass(frozen=True)
+class MeshSwapper:
+    """Puts an identity on a face without a learned swap network.
+
+    Attributes:
+        shape: Share of the original's geometry kept for eyes, brows, nose and cheeks.
+        mouth: The same for the mouth, which carries the expression.
+    """
+
+    shape: float = 0.45
+    mouth: float = 0.7
+
+    def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
+        """Return the crop with the new face in it.
+
+        Args:
+            crop: The face and its surroundings, in the photo's own pixels.
+            mesh: The original's mesh in crop coordinates.
+            identity: Who to put on.
+
+        Raises:
+            FaceError: If the geometry can't be solved.
+        """
+        factor = min(1.0, WORK_PX / face_width(mesh.points))
+        if factor == 1.0:
+            new, alpha = self._swap(crop.pixels, mesh.points, identity)
+        else:
+            new, alpha = self._swap_large(crop.pixels, mesh.points, identity, factor)
+        weight = alpha[..., None]
+        mixed = crop.pixels + (new - crop.pixels) * weight
+        return Patch(pixels=np.round(mixed).astype(np.uint8), alpha=alpha)
+
+    def _swap_large(
+        self, pixels: ImageArray, points: FloatArray, identity: Identity, factor: float
+    ) -> tuple[FloatArray, FloatArray]:
+        height, width = pixels.shape[:2]
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        scaled = points * np.array([size[0] / width, size[1] / height, factor], dtype=np.float32)
+        new, alpha = self._swap(small, scaled, identity)
+        large = cv2.resize(new, (width, height), interpolation=cv2.INTER_CUBIC)
+        mask = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.clip(large, 0, 255).astype(np.float32), np.asarray(mask, dtype=np.float32)
+
+    def _swap(
+        self, pixels: ImageArray, points: FloatArray, identity: Identity
+    ) -> tuple[FloatArray, FloatArray]:
+        """New face (h, w, 3) float32 over the whole crop, and alpha (h, w)."""
+        height, width = pixels.shape[:2]
+        placed = blend_geometry(points, identity.mesh.points, shape=self.shape, mouth=self.mouth)
+        new = warp_portrait(identity.pixels, identity.mesh.points, placed, (width, height))
+        old = pixels.astype(np.float32)
+        regions = build_regions(points, (height, width))
+        size = face_width(points)
+        old_lab, new_lab = to_lab(pixels), to_lab(np.clip(new, 0, 255))
+        old_skin = fit_skin(old_lab, points).likelihood(old_lab)
+        new_skin = fit_skin(new_lab, points).likelihood(new_lab)
+        inside = (regions.edge > 0).astype(np.float32)
+        lit = match_shading(new, old, old_skin * new_skin * inside, regions, size)
+        alpha = blend_alpha(regions, old_skin, new_skin, size)
+        if not np.any(alpha > 0.5):
+            raise FaceError("no part of the face lies inside the image", stage="swapping")
+        rng = np.random.default_rng(identity.seed)
+        return match_texture(lit, old, regions.core * (alpha > 0.9), rng), alpha
+
+
+def blend_alpha(
+    regions: Regions, old_skin: FloatArray, new_skin: FloatArray, width: float
+) -> FloatArray:
+    """Weight of the new face: everything in the core, only skin on skin in the band around it.
+
+    Hair, hat or glasses over the original's forehead and temples stay, and hair of the identity is
+    not pasted; the core, which makes a face recognisable, is replaced whatever is there.
+
+    Args:
+        regions: Masks of the crop.
+        old_skin: (h, w) skin likelihood of the original.
+        new_skin: (h, w) skin likelihood of the warped portrait.
+        width: Face width in pixels.
+    """
+    both = np.minimum(old_skin, new_skin)
+    sigma = max(0.6, 0.015 * width)
+    open_skin = smoothstep(np.asarray(cv2.GaussianBlur(both, (0, 0), sigma)) * 1.6 - 0.3)
+    return np.asarray(regions.soft * (regions.core + regions.band * open_skin), dtype=np.float32)

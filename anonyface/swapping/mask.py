@@ -1,0 +1,99 @@
+"""Which pixels of the crop become the new face, and how much of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.landmarks import topology as topo
+from anonyface.types import FloatArray
+
+FEATHER = 0.10
+"""Width of the soft edge inside the outline, in face widths."""
+CORE_MARGIN = 0.05
+"""How far the core reaches beyond the eyes, brows, nose and lips, in face widths."""
+BAND_RAMP = 0.06
+"""Distance from the core over which hair and other occluders begin to be respected."""
+
+CORE = np.concatenate(
+    [
+        topo.LEFT_EYE,
+        topo.RIGHT_EYE,
+        topo.LEFT_BROW,
+        topo.RIGHT_BROW,
+        topo.LIPS_OUTER,
+        np.array([1, 2, 98, 327, 48, 278]),
+    ]
+)
+_SUBPIXEL = 4  # bits of sub-pixel precision of cv2.fillPoly
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Masks of one crop, (h, w) float32 each.
+
+    Attributes:
+        edge: Distance from the face outline in pixels, 0 outside.
+        soft: Outline with its soft inner edge, in [0, 1].
+        core: 1 where the features are that make a face recognisable; always replaced.
+        band: 1 - core, rising from 0 at the core's border: here hair and occluders are respected.
+    """
+
+    edge: FloatArray
+    soft: FloatArray
+    core: FloatArray
+    band: FloatArray
+
+
+def face_width(points: FloatArray) -> float:
+    """Size of a face in pixels: the geometric mean of its mesh's width and height."""
+    spans = np.ptp(points[topo.FACE_OVAL, :2], axis=0)
+    return float(max(1.0, np.sqrt(spans[0] * spans[1])))
+
+
+def build_regions(points: FloatArray, image_hw: tuple[int, ...]) -> Regions:
+    """Draw the masks of a face.
+
+    Args:
+        points: (468, 3) mesh in crop coordinates.
+        image_hw: Height and width of the crop.
+    """
+    width = face_width(points)
+    edge = _inside_distance(points[topo.FACE_OVAL, :2], image_hw)
+    soft = smoothstep(edge / max(1.0, FEATHER * width))
+    hull = cv2.convexHull(points[CORE, :2].astype(np.float32))[:, 0]
+    outside = _outside_distance(hull, image_hw)
+    away = (outside - CORE_MARGIN * width) / max(1.0, BAND_RAMP * width)
+    band = smoothstep(away)
+    return Regions(edge=edge, soft=soft, core=1 - band, band=band)
+
+
+def smoothstep(x: FloatArray) -> FloatArray:
+    """3 x^2 - 2 x^3 on [0, 1], constant outside.
+
+    >>> smoothstep(np.array([-1.0, 0.5, 2.0], dtype=np.float32)).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    x = np.clip(x, 0, 1)
+    return np.asarray(x * x * (3 - 2 * x), dtype=np.float32)
+
+
+def _fill(polygon: FloatArray, image_hw: tuple[int, ...]) -> NDArray[np.uint8]:
+    mask = np.zeros(image_hw[:2], dtype=np.uint8)
+    fixed = np.round(polygon * (1 << _SUBPIXEL)).astype(np.int32)
+    cv2.fillPoly(mask, [fixed], 255, shift=_SUBPIXEL)
+    return mask
+
+
+def _inside_distance(polygon: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
+    """Distance to the outside of a polygon; the image border is no edge of it."""
+    mask = _fill(polygon, image_hw)
+    return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3), dtype=np.float32)
+
+
+def _outside_distance(polygon: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
+    mask = 255 - _fill(polygon, image_hw)
+    return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3), dtype=np.float32)

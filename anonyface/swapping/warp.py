@@ -1,0 +1,147 @@
+"""Bend a portrait onto a face: a thin-plate spline through mesh points, evaluated coarsely.
+
+Thin-plate splines (Bookstein, PAMI 1989) have no triangles, hence no cracks and no creases; the
+regularised form (Wahba 1990) does not follow noise of single mesh points.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.errors import FaceError
+from anonyface.landmarks import topology as topo
+from anonyface.types import FloatArray, ImageArray
+from anonyface.verification.alignment import fit_similarity
+
+_NOSE = np.array([1, 2, 4, 5, 6, 168, 195, 197, 98, 327, 48, 278, 64, 294, 129, 358])
+_FEATURES = np.concatenate(
+    [topo.LEFT_EYE, topo.RIGHT_EYE, topo.LEFT_BROW, topo.RIGHT_BROW, _NOSE]
+)
+_MOUTH = np.concatenate([topo.LIPS_OUTER, topo.LIPS_INNER])
+_CHEEKS = np.concatenate([topo.LEFT_CHEEK, topo.RIGHT_CHEEK])
+CONTROL = np.concatenate([topo.FACE_OVAL, _FEATURES, _MOUTH, _CHEEKS])
+"""Mesh points the spline goes through."""
+STIFFNESS = 1e-3
+"""Weight of the bending energy, in units where the face is 1 wide."""
+GRID_STEP = 0.04
+"""Distance of the grid points at which the spline is evaluated, in face widths."""
+
+
+def blend_geometry(
+    target: FloatArray, source: FloatArray, *, shape: float, mouth: float
+) -> FloatArray:
+    """Where the control points of the new face should lie.
+
+    The outline follows the original, so that the new face fills it. Inside it the identity's own
+    proportions, moved to the original's place and size by a similarity, are mixed with the
+    original's: geometry alone identifies people.
+
+    Args:
+        target: (468, 3) mesh of the original.
+        source: (468, 3) mesh of the identity.
+        shape: Share of the original's geometry for eyes, brows, nose and cheeks, 0 to 1.
+        mouth: The same for the mouth, which carries the expression.
+
+    Returns:
+        (len(CONTROL), 2) positions in the target's coordinates.
+
+    Raises:
+        FaceError: If the meshes can't be aligned.
+    """
+    to_target = fit_similarity(source[CONTROL, :2], target[CONTROL, :2])
+    own = source[CONTROL, :2] @ to_target[:, :2].T + to_target[:, 2]
+    share = np.full(len(CONTROL), shape)
+    share[: len(topo.FACE_OVAL)] = 1
+    first = len(topo.FACE_OVAL) + len(_FEATURES)
+    share[first : first + len(_MOUTH)] = mouth
+    mixed = target[CONTROL, :2] * share[:, None] + own * (1 - share[:, None])
+    return np.asarray(mixed, dtype=np.float32)
+
+
+def warp_portrait(
+    portrait: ImageArray,
+    source: FloatArray,
+    placed: FloatArray,
+    size_wh: tuple[int, int],
+) -> FloatArray:
+    """Resample a portrait so that its control points land on ``placed``.
+
+    Args:
+        portrait: (S, S, 3) RGB uint8.
+        source: (468, 3) mesh in portrait coordinates.
+        placed: (len(CONTROL), 2) positions in the output.
+        size_wh: Width and height of the output.
+
+    Returns:
+        (h, w, 3) float32 RGB 0-255.
+
+    Raises:
+        FaceError: If the spline has no solution.
+    """
+    points = source[CONTROL, :2].astype(np.float64)
+    scale = float(np.hypot(*fit_similarity(points, placed)[:, 0]))
+    if scale < 0.75:  # shrinking: average first, so that the remap skips no pixel
+        side = max(16, round(portrait.shape[0] * scale))
+        factor = side / portrait.shape[0]
+        portrait = np.asarray(
+            cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        )
+        points = (points + 0.5) * factor - 0.5
+    field = _spline_field(placed.astype(np.float64), points, size_wh)
+    warped = cv2.remap(
+        portrait,
+        field[..., 0],
+        field[..., 1],
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REFLECT_101,
+    )
+    return np.asarray(warped, dtype=np.float32)
+
+
+def _spline_field(
+    at: NDArray[np.float64], value: NDArray[np.float64], size_wh: tuple[int, int]
+) -> FloatArray:
+    """(h, w, 2) float32 map: the spline with f(at) ~ value, at every pixel."""
+    unit = max(float(np.ptp(at[:, 0])), float(np.ptp(at[:, 1])), 1e-6)
+    middle = at.mean(axis=0)
+    knots = (at - middle) / unit
+    weights = _solve(knots, value)
+    step = max(1.0, GRID_STEP * unit)
+    columns, rows = (max(2, int(np.ceil(n / step)) + 1) for n in size_wh)
+    xs, ys = np.linspace(0, size_wh[0] - 1, columns), np.linspace(0, size_wh[1] - 1, rows)
+    grid = (np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2) - middle) / unit
+    basis = np.concatenate([_kernel(grid, knots), np.ones((len(grid), 1)), grid], axis=1)
+    coarse = (basis @ weights).reshape(rows, columns, 2).astype(np.float32)
+    return _enlarge(coarse, size_wh)
+
+
+def _solve(knots: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np.float64]:
+    count = len(knots)
+    system = np.zeros((count + 3, count + 3))
+    system[:count, :count] = _kernel(knots, knots) + STIFFNESS * np.eye(count)
+    system[:count, count] = 1
+    system[:count, count + 1 :] = knots
+    system[count:, :count] = system[:count, count:].T
+    right = np.concatenate([value, np.zeros((3, 2))])
+    try:
+        return np.asarray(np.linalg.solve(system, right))
+    except np.linalg.LinAlgError as error:
+        raise FaceError("the mesh collapsed", stage="swapping") from error
+
+
+def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """r^2 log r of all pairs, (n, 2) x (m, 2) -> (n, m)."""
+    square = ((a[:, None] - b[None]) ** 2).sum(axis=-1)
+    return np.asarray(square * np.log(np.maximum(square, 1e-20)) * 0.5)
+
+
+def _enlarge(coarse: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
+    """Bilinear interpolation of grid samples that lie on the first and last pixel of each axis."""
+    rows, columns = coarse.shape[:2]
+    width, height = size_wh
+    x = np.linspace(0, columns - 1, width, dtype=np.float32)
+    y = np.linspace(0, rows - 1, height, dtype=np.float32)
+    map_x, map_y = np.meshgrid(x, y)
+    return np.asarray(cv2.remap(coarse, map_x, map_y, cv2.INTER_LINEAR), dtype=np.float32)

@@ -1,0 +1,304 @@
+"""The frozen data types that travel between the stages, and the protocols of the stages.
+
+Images are RGB uint8 arrays of shape (H, W, 3). Points are (x, y) in pixels of the image they belong
+to, the centre of the top-left pixel being (0, 0). Sides ("left", "right") are sides of the image.
+Every array held by one of these types is read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anonyface.media.images import Source
+
+ImageArray: TypeAlias = NDArray[np.uint8]
+FloatArray: TypeAlias = NDArray[np.float32]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+Action: TypeAlias = Literal["replaced", "redacted", "kept"]
+Method: TypeAlias = Literal["synthetic", "blur", "pixelate", "solid"]
+Detail: TypeAlias = Literal["fast", "normal", "thorough"]
+OnFailure: TypeAlias = Literal["redact", "raise"]
+
+
+def freeze(array: Any, dtype: Any, shape: tuple[int | None, ...], name: str) -> NDArray[Any]:
+    """Return a read-only copy of ``array`` with the dtype and shape asked for.
+
+    Args:
+        array: Anything numpy can turn into an array.
+        dtype: Wanted dtype.
+        shape: Wanted shape; None stands for any length.
+        name: What to call the array in the error.
+
+    Raises:
+        ValueError: If the shape differs, naming expected and actual shape.
+    """
+    out = np.array(array, dtype=dtype)
+    if len(out.shape) != len(shape) or any(
+        want is not None and want != got for want, got in zip(shape, out.shape, strict=True)
+    ):
+        raise ValueError(f"{name} must have shape {shape}, got {out.shape}")
+    out.setflags(write=False)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A detected face.
+
+    Attributes:
+        box: (4,) float32, x0 y0 x1 y1 in pixels; may reach over the image border.
+        landmarks: (5, 2) float32 x y: image-left eye, image-right eye, nose tip, image-left mouth
+            corner, image-right mouth corner.
+        score: Detector confidence in [0, 1].
+        p_female: Probability in [0, 1] that the face reads as female, None if not estimated.
+        age: Apparent age in years, None if not estimated.
+    """
+
+    box: FloatArray
+    landmarks: FloatArray
+    score: float
+    p_female: float | None = None
+    age: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "box", freeze(self.box, np.float32, (4,), "box"))
+        object.__setattr__(
+            self, "landmarks", freeze(self.landmarks, np.float32, (5, 2), "landmarks")
+        )
+
+    @property
+    def size(self) -> float:
+        """Longer side of the box in pixels."""
+        return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """Pixels cut out of an image, with the way there.
+
+    Attributes:
+        pixels: (h, w, 3) RGB uint8.
+        matrix: (2, 3) float64 affine map from image coordinates to crop coordinates.
+    """
+
+    pixels: ImageArray
+    matrix: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matrix", freeze(self.matrix, np.float64, (2, 3), "matrix"))
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Dense landmarks of one face.
+
+    Attributes:
+        points: (468, 3) float32, x y z in pixels of the image; z grows away from the camera, 0 near
+            the middle of the head, in the same unit as x.
+        presence: Probability in [0, 1] that there is a face where the mesh was fitted.
+    """
+
+    points: FloatArray
+    presence: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", freeze(self.points, np.float32, (468, 3), "points"))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one sees of a face besides who it is: what a replacement has to match.
+
+    Attributes:
+        p_female: Probability in [0, 1] that the face reads as female.
+        age: Apparent age in years.
+        skin_tone: Individual typology angle (ITA) in degrees, atan2(L* - 50, b*): > 55 very light,
+            < 10 dark (Chardon et al. 1991).
+        yaw: Degrees, positive when the nose points to the image's right side.
+        pitch: Degrees, positive when the nose points down.
+        roll: Degrees, positive when the head is turned clockwise in the image.
+        mouth_open: Inner lip gap over mouth width.
+        smile: Mouth width over the distance of the outer eye corners.
+        eyes_open: Lid gap over eye width, mean of both eyes.
+        side_light: Lightness of the image-right cheek minus the image-left one, L* units.
+        eyewear: Probability in [0, 1] of glasses or sunglasses.
+        shade: How much darker the eye region is than the cheeks, L* units: sunglasses are above 30.
+        beard: How much darker upper lip and chin are than the cheeks, L* units.
+    """
+
+    p_female: float
+    age: float
+    skin_tone: float
+    yaw: float
+    pitch: float
+    roll: float
+    mouth_open: float
+    smile: float
+    eyes_open: float
+    side_light: float
+    eyewear: float
+    shade: float
+    beard: float
+
+
+@dataclass(frozen=True, eq=False)
+class Identity:
+    """A synthetic person: a picture of somebody who does not exist.
+
+    Attributes:
+        pixels: (S, S, 3) RGB uint8 portrait, S is 256 or 1024.
+        mesh: Dense landmarks in pixels of the portrait.
+        latent: (512,) float32, the style vector the portrait was synthesized from.
+        gender: "female" or "male": how the portrait reads.
+        age: Apparent age in years.
+        embedding: (128,) float32 under the built-in identity encoder.
+        seed: The per-face seed that led to this identity.
+        source: Which source made it, e.g. ``"pool:1234"``.
+    """
+
+    pixels: ImageArray
+    mesh: Mesh
+    latent: FloatArray
+    gender: Literal["female", "male"]
+    age: float
+    embedding: FloatArray
+    seed: int
+    source: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixels", freeze(self.pixels, np.uint8, (None, None, 3), "pixels"))
+        object.__setattr__(self, "latent", freeze(self.latent, np.float32, (None,), "latent"))
+        object.__setattr__(
+            self, "embedding", freeze(self.embedding, np.float32, (None,), "embedding")
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class IdentityRequest:
+    """What a nobody must look like, and whom it must not resemble.
+
+    Attributes:
+        look: What to match.
+        face_px: Size of the face in the photo, in pixels; decides the portrait's resolution.
+        avoid: (n, 128) float32 embeddings the identity must be far from.
+        seed: Seed of every random choice made for this face.
+    """
+
+    look: Look
+    face_px: float
+    avoid: FloatArray
+    seed: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "avoid", freeze(self.avoid, np.float32, (None, None), "avoid"))
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """New pixels for a crop.
+
+    Attributes:
+        pixels: (h, w, 3) RGB uint8 of the crop's size, already blended with the crop.
+        alpha: (h, w) float32 in [0, 1]; where it is 0 the crop's pixels stay untouched.
+    """
+
+    pixels: ImageArray
+    alpha: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class FaceOutcome:
+    """What became of one face.
+
+    Attributes:
+        face: The face as it was found.
+        action: "replaced" by a nobody, "redacted" (covered) or "kept".
+        reason: Why, in a short sentence.
+        similarity_before: What the encoder gives the original face against its own mirror image: the
+            score of somebody who is recognised. None when it was not measured.
+        similarity_after: What the encoder gives the original face against what stands there now.
+            None when it was not measured (kept and covered faces).
+        threshold: Similarity from which on two faces count as one person. None if not measured.
+        identity: The synthetic person put on, None unless replaced.
+    """
+
+    face: Face
+    action: Action
+    reason: str
+    similarity_before: float | None = None
+    similarity_after: float | None = None
+    threshold: float | None = None
+    identity: Identity | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class AnonymizeResult:
+    """An anonymized image and what became of every face in it.
+
+    Attributes:
+        image: (H, W, 3) RGB uint8, upright (the file's orientation applied).
+        faces: One outcome per face found, in the detector's order.
+        settings: The options used, JSON-ready.
+        seconds: Wall-clock time of the whole call.
+    """
+
+    image: ImageArray
+    faces: tuple[FaceOutcome, ...]
+    settings: dict[str, Any]
+    seconds: float
+    source: Source = field(repr=False)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the cleaned, marked file; format by suffix, never in place of the input.
+
+        Args:
+            path: Where to; an existing file other than the input is replaced in one step.
+
+        Returns:
+            The path written.
+
+        Raises:
+            InputError: Unknown suffix, unwritable folder, or ``path`` is the input itself.
+        """
+        from anonyface.media.images import save_image
+
+        return save_image(self.image, path, source=self.source)
+
+    def report(self) -> dict[str, Any]:
+        """Return the JSON-ready report (no embeddings, no pixels, no seeds)."""
+        from anonyface.report import build_report
+
+        return build_report(self)
+
+
+class Detector(Protocol):
+    """Finds faces: RGB uint8 (H, W, 3) -> faces, most confident first."""
+
+    def __call__(self, image: ImageArray, /) -> Sequence[Face]: ...
+
+
+class Encoder(Protocol):
+    """Says who it is: image and (5, 2) landmarks -> (128,) float32 embedding."""
+
+    def __call__(self, image: ImageArray, landmarks: FloatArray, /) -> FloatArray: ...
+
+
+class IdentitySource(Protocol):
+    """Offers nobodies for a request, best first; may end when it has no more."""
+
+    def __call__(self, request: IdentityRequest, /) -> Iterator[Identity]: ...
+
+
+class Swapper(Protocol):
+    """Puts an identity on the face in a crop; ``mesh`` is in crop coordinates."""
+
+    def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch: ...

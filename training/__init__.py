@@ -1,0 +1,1 @@
+"""Everything that makes a file in weights/: conversion, fitting, labelling."""

@@ -1,0 +1,1 @@
+"""Fetch the published models, convert them to ONNX, check them against their original runtime."""

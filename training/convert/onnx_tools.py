@@ -1,0 +1,87 @@
+"""Small passes over ONNX models: half-precision storage, cutting, metadata-free saving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.shape_inference
+import onnx.utils
+from onnx import TensorProto, helper, numpy_helper
+
+HALF_FROM = 64
+"""Initializers with fewer values than this stay float32: they cost nothing and may hold scales."""
+
+
+def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy whose large float32 initializers are stored as float16.
+
+    A Cast node widens each of them; onnxruntime folds the casts when it loads the model, so running
+    costs the same as before and only the file is halved.
+
+    Raises:
+        OverflowError: If a weight does not fit float16.
+    """
+    out = onnx.ModelProto()
+    out.CopyFrom(model)
+    casts = []
+    for init in out.graph.initializer:
+        if init.data_type != TensorProto.FLOAT:
+            continue
+        value = numpy_helper.to_array(init)
+        if value.size < HALF_FROM:
+            continue
+        if np.abs(value).max() > np.finfo(np.float16).max:
+            raise OverflowError(f"initializer {init.name} does not fit float16")
+        name = init.name
+        init.CopyFrom(numpy_helper.from_array(value.astype(np.float16), f"{name}_f16"))
+        casts.append(helper.make_node("Cast", [f"{name}_f16"], [name], to=TensorProto.FLOAT))
+    nodes = casts + list(out.graph.node)
+    del out.graph.node[:]
+    out.graph.node.extend(nodes)
+    onnx.checker.check_model(out)
+    return out
+
+
+def rename(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
+    """Return a copy with values renamed everywhere they occur.
+
+    Args:
+        model: The model.
+        names: Old value name -> new value name.
+    """
+    out = onnx.ModelProto()
+    out.CopyFrom(model)
+    for value in [*out.graph.input, *out.graph.output, *out.graph.initializer]:
+        value.name = names.get(value.name, value.name)
+    for node in out.graph.node:
+        for values in (node.input, node.output):
+            for i, v in enumerate(values):
+                values[i] = names.get(v, v)
+    return out
+
+
+def cut(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
+    """Return the part of ``model`` between the named values."""
+    return onnx.utils.Extractor(onnx.shape_inference.infer_shapes(model)).extract_model(inputs, outputs)
+
+
+def dynamic_batch(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Name the leading dimension of every input and output "N"."""
+    out = onnx.ModelProto()
+    out.CopyFrom(model)
+    for value in [*out.graph.input, *out.graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+    return out
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Write ``model`` without documentation strings, in one step."""
+    model.producer_name = "anonyface"
+    for node in model.graph.node:
+        node.doc_string = ""
+    del model.graph.value_info[:]
+    temp = path.with_suffix(".tmp")
+    onnx.save(model, temp)
+    temp.replace(path)

