@@ -1,4 +1,4 @@
-"""Make photos safe to publish: every face becomes a person who does not exist, but the ones you protect.
+"""Make photos safe to publish: a nobody for every face but those you protect.
 
 >>> import anonyface
 >>> sorted(anonyface.__all__)[:3]

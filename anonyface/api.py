@@ -1,4 +1,4 @@
-"""The whole flow: detect every face, keep the protected, replace the others, prove it, never leak."""
+"""The whole flow: detect every face, keep the protected, replace the others, prove it."""
 
 from __future__ import annotations
 
@@ -73,19 +73,13 @@ class Anonymizer:
         )
         self._detector = detector or FaceFinder(detail=detail, threads=threads)
         self._encoder = encoder or DlibEncoder(threads=threads)
-        self._protected = load_references(
-            protect, detector=self._detector, encoder=self._encoder
-        )
-        self._replacer = (
-            Replacer(
-                encoder=self._encoder,
-                protected=self._protected,
-                identities=identities,
-                swapper=swapper,
-                threads=threads,
-            )
-            if method == "synthetic"
-            else None
+        self._protected = load_references(protect, detector=self._detector, encoder=self._encoder)
+        self._replace = Replacer(
+            encoder=self._encoder,
+            protected=self._protected,
+            identities=identities,
+            swapper=swapper,
+            threads=threads,
         )
 
     def __call__(
@@ -127,7 +121,7 @@ class Anonymizer:
         """
         source = load_image(image)
         faces = self._detector(source.pixels)
-        return self._replacer.describe(source.pixels, faces) if self._replacer else tuple(faces)
+        return self._replace.describe(source.pixels, faces)
 
     def batch(self, images: Iterable[Any]) -> Iterator[AnonymizeResult]:
         """Anonymize one photo after the other, lazily; an error ends the iteration.
@@ -175,7 +169,9 @@ class Anonymizer:
             if decisions[i].keep:
                 outcomes[i] = FaceOutcome(faces[i], "kept", decisions[i].reason)
             else:
-                outcomes[i] = self._treat_face(out, original, faces[i], face_seed(base, faces[i]), used)
+                outcomes[i] = self._treat_face(
+                    out, original, faces[i], face_seed(base, faces[i]), used
+                )
         out.setflags(write=False)
         return out, tuple(outcomes[i] for i in range(len(faces)))
 
@@ -187,13 +183,14 @@ class Anonymizer:
         seed: int,
         used: list[FloatArray],
     ) -> FaceOutcome:
-        """Replace or cover one face in ``out``, in place; the original is what it is compared with."""
+        """Replace or cover one face in ``out``, in place; compare it with the original."""
         rng = np.random.default_rng(seed)
-        if self._replacer is None:
-            cover_face(out, face, self.config.method, rng=rng)
-            return FaceOutcome(face, "redacted", f"covered as asked ({self.config.method})")
+        method = self.config.method
+        if method != "synthetic":
+            cover_face(out, face, method, rng=rng)
+            return FaceOutcome(face, "redacted", f"covered as asked ({method})")
         try:
-            return self._replacer(out, original, face, seed=seed, used=used)
+            return self._replace(out, original, face, seed=seed, used=used)
         except FaceError as error:
             if self.config.on_failure == "raise":
                 raise
@@ -233,5 +230,3 @@ def anonymize(
         threads=threads,
     )
     return anonymizer(image, keep=keep, only=only)
-
-

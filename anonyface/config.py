@@ -14,7 +14,8 @@ class Config:
     """Options of an `Anonymizer`.
 
     Attributes:
-        method: "synthetic" puts a nobody in place of a face; "blur", "pixelate" and "solid" cover it.
+        method: "synthetic" puts a nobody in place of a face; "blur", "pixelate" and "solid" cover
+            it.
         detail: How hard to look for faces.
         on_failure: "redact" covers a face that can't be replaced or verified, "raise" raises its
             `FaceError` and returns no image.

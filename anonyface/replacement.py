@@ -38,7 +38,7 @@ TRIES = 4
 MIN_FACE_PX = 12
 """Smaller faces carry too little to bend a mesh to: they are covered."""
 DOUBTFUL_SCORE, DOUBTFUL_PRESENCE = 0.8, 0.1
-"""Below both, a detection is more likely a pattern than a face: covered softly, not given a face."""
+"""Below both, a detection is more likely a pattern than a face: covered, not given a face."""
 VERIFY_FACE_PX = 24
 """Below this the encoder can't tell people apart, neither before nor after: nothing to verify."""
 CROP_MARGIN = 0.35
@@ -107,7 +107,9 @@ class Replacer:
             FaceError: The face can't be replaced, or still matches after all tries.
         """
         if face.size < MIN_FACE_PX:
-            raise FaceError(f"{face.size:.0f} px is too small to replace", stage="swapping", face=face)
+            raise FaceError(
+                f"{face.size:.0f} px is too small to replace", stage="swapping", face=face
+            )
         subject = self.study(original, face)
         if face.score < DOUBTFUL_SCORE and subject.mesh.presence < DOUBTFUL_PRESENCE:
             raise FaceError("a doubtful detection, no face to bend", stage="landmarks", face=face)
@@ -237,8 +239,8 @@ def fresh_seed() -> int:
 def face_seed(base: int, face: Face) -> int:
     """Derive the seed of one face from the job's seed and where the face is.
 
-    The place (rounded to 4 px) rather than a running number makes it independent of which other faces
-    there are and in which order they come.
+    The place (rounded to 4 px) rather than a running number makes it independent of which other
+    faces there are and in which order they come.
     """
     centre = (face.box[:2] + face.box[2:]) / 8 + 2**20  # never negative
     place = [int(v) for v in centre.round()]

@@ -223,7 +223,8 @@ class FaceOutcome:
         face: The face as it was found.
         action: "replaced" by a nobody, "redacted" (covered) or "kept".
         reason: Why, in a short sentence.
-        similarity_before: What the encoder gives the original face against its own mirror image: the
+        similarity_before: What the encoder gives the original face against its own mirror image:
+            the
             score of somebody who is recognised. None when it was not measured.
         similarity_after: What the encoder gives the original face against what stands there now.
             None when it was not measured (kept and covered faces).
@@ -283,22 +284,30 @@ class AnonymizeResult:
 class Detector(Protocol):
     """Finds faces: RGB uint8 (H, W, 3) -> faces, most confident first."""
 
-    def __call__(self, image: ImageArray, /) -> Sequence[Face]: ...
+    def __call__(self, image: ImageArray, /) -> Sequence[Face]:
+        """Return the faces in an image, most confident first."""
+        ...
 
 
 class Encoder(Protocol):
     """Says who it is: image and (5, 2) landmarks -> (128,) float32 embedding."""
 
-    def __call__(self, image: ImageArray, landmarks: FloatArray, /) -> FloatArray: ...
+    def __call__(self, image: ImageArray, landmarks: FloatArray, /) -> FloatArray:
+        """Return the embedding of the face with these landmarks."""
+        ...
 
 
 class IdentitySource(Protocol):
     """Offers nobodies for a request, best first; may end when it has no more."""
 
-    def __call__(self, request: IdentityRequest, /) -> Iterator[Identity]: ...
+    def __call__(self, request: IdentityRequest, /) -> Iterator[Identity]:
+        """Return an iterator over identities that fit the request."""
+        ...
 
 
 class Swapper(Protocol):
     """Puts an identity on the face in a crop; ``mesh`` is in crop coordinates."""
 
-    def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch: ...
+    def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
+        """Return the crop with the identity in it."""
+        ...

@@ -35,7 +35,7 @@ class ModelRecord:
 
 
 def weights_dir() -> Path:
-    """Return the folder of the model files: inside the wheel, or beside the package in a checkout."""
+    """Return the folder of the model files: in the wheel, or beside the package in a checkout."""
     packaged = Path(__file__).with_name("_weights")
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "weights"
 

@@ -1,8 +1,8 @@
-"""Fit the eyewear classifier on generated portraits labelled by eye: ``python -m training.fit_eyewear``.
+"""Fit the eyewear classifier on portraits labelled by eye: ``python -m training.fit_eyewear``.
 
-The portraits are the first 1,200 of `sample_latents`; ``eyewear_labels.json`` holds the indices of those
-with glasses and of those too unclear to say. Rows up to "labelled_upto" were all looked at; of the others
-only those listed under "with" and "without".
+The portraits are the first 1,200 of `sample_latents`; ``eyewear_labels.json`` holds the indices of
+those with glasses and of those too unclear to say. Rows up to "labelled_upto" were all looked at;
+of the others only those listed under "with" and "without".
 """
 
 from __future__ import annotations

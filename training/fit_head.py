@@ -1,7 +1,8 @@
 """Fit the 256-px output head of the generator: ``python -m training.fit_head --cache DIR``.
 
-The generator renders 1024 px; most faces in photos need 256. The features of its first 128x128 layer
-already hold the picture, so a small head reads them out and the two most expensive blocks are skipped.
+The generator renders 1024 px; most faces in photos need 256. The features of its first 128x128
+layer already hold the picture, so a small head reads them out and the two most expensive blocks are
+skipped.
 The head is fitted by regression on the area-downsampled 1024-px output, on generated people only.
 
 Head, F = features (256, 128, 128), A_i affine in w:
@@ -68,7 +69,7 @@ class Head(nn.Module):
 
 
 def make_samples(cache: Path, count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """w (n,512) f32, features (n,256,128,128) f16, targets (n,256,256,3) u8 of generated people."""
+    """W (n,512) f32, features (n,256,128,128) f16, targets (n,256,256,3) u8 of generated people."""
     _, trunk, tail = synthesis_parts(cache)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 2
@@ -104,11 +105,19 @@ def fit(head: Head, data: tuple[np.ndarray, ...], *, steps: int, batch: int, see
             group["lr"] = 3e-3 * ramp + 1e-5
         rows = rng.integers(0, len(w), batch)
         ys, xs = rng.integers(0, 128 - CROP + 1, (2, batch))
-        windows = [(r, slice(y, y + CROP), slice(x, x + CROP)) for r, y, x in zip(rows, ys, xs)]
+        windows = [
+            (r, slice(y, y + CROP), slice(x, x + CROP))
+            for r, y, x in zip(rows, ys, xs, strict=True)
+        ]
         f = torch.from_numpy(np.stack([features[r][:, a, b] for r, a, b in windows])).float()
         noise = torch.cat([head.noise[:, :, a, b] for _, a, b in windows])
-        wide = [(r, slice(2 * a.start, 2 * a.stop), slice(2 * b.start, 2 * b.stop)) for r, a, b in windows]
-        want = torch.from_numpy(np.stack([targets[r][a, b] for r, a, b in wide])).permute(0, 3, 1, 2)
+        wide = [
+            (r, slice(2 * a.start, 2 * a.stop), slice(2 * b.start, 2 * b.stop))
+            for r, a, b in windows
+        ]
+        want = torch.from_numpy(np.stack([targets[r][a, b] for r, a, b in wide])).permute(
+            0, 3, 1, 2
+        )
         error = head(f, torch.from_numpy(w[rows]), noise) - (want.float() / 127.5 - 1)
         loss = error.abs().mean() + 4 * error.square().mean()
         loss = loss + error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
@@ -117,8 +126,11 @@ def fit(head: Head, data: tuple[np.ndarray, ...], *, steps: int, batch: int, see
         optimiser.step()
         if step % 100 == 0:
             rms = float(error.detach().square().mean().sqrt())
-            print(f"step {step} loss {loss.item():.4f} psnr {20 * math.log10(2 / rms):.2f} dB "
-                  f"{time.monotonic() - started:.0f} s", flush=True)
+            print(
+                f"step {step} loss {loss.item():.4f} psnr {20 * math.log10(2 / rms):.2f} dB "
+                f"{time.monotonic() - started:.0f} s",
+                flush=True,
+            )
 
 
 def assemble(head: Head, cache: Path) -> onnx.ModelProto:

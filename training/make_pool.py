@@ -1,9 +1,9 @@
 """Make the pool of nobodies: ``python -m training.make_pool [--count 5000]``.
 
-The generator draws mostly light-skinned adults who face the camera. A pool must offer everybody, so it is
-drawn in rounds: label what there is, fit ridge regressors from w to the labels, draw many more latents,
-predict their labels, and render those that fall into the cells (gender x age x skin tone x yaw) that are
-still thin. Truncation is relaxed (psi up to 1) for those only.
+The generator draws mostly light-skinned adults who face the camera. A pool must offer everybody,
+so it is drawn in rounds: label what there is, fit ridge regressors from w to the labels, draw many
+more latents, predict their labels, and render those that fall into the cells (gender x age x skin
+tone x yaw) that are still thin. Truncation is relaxed (psi up to 1) for those only.
 """
 
 from __future__ import annotations
@@ -41,8 +41,13 @@ def cells(rows: FloatArray) -> NDArray[np.int64]:
     return out
 
 
-def draw(generator: Generator, mean: FloatArray, count: int, psi: tuple[float, float],
-         rng: np.random.Generator) -> FloatArray:
+def draw(
+    generator: Generator,
+    mean: FloatArray,
+    count: int,
+    psi: tuple[float, float],
+    rng: np.random.Generator,
+) -> FloatArray:
     """(count, 512) truncated latents, psi uniform between the two limits."""
     w = generator.map(rng.standard_normal((count, 512)).astype(np.float32))
     share = rng.uniform(*psi, (count, 1)).astype(np.float32)
@@ -64,8 +69,13 @@ def label_all(labeller: Labeller, latents: FloatArray) -> tuple[FloatArray, Floa
     return np.stack(kept), np.stack(embeddings), np.stack(rows)
 
 
-def thinnest(have: FloatArray, candidates: FloatArray, predicted: FloatArray, count: int,
-             rng: np.random.Generator) -> FloatArray:
+def thinnest(
+    have: FloatArray,
+    candidates: FloatArray,
+    predicted: FloatArray,
+    count: int,
+    rng: np.random.Generator,
+) -> FloatArray:
     """Choose candidates for the cells with the fewest people, one cell after the other."""
     size = 2 * (len(AGE_EDGES) + 1) * (len(TONE_EDGES) + 1) * (len(YAW_EDGES) + 1)
     filled = np.bincount(cells(have), minlength=size).astype(float)
@@ -100,7 +110,8 @@ def main() -> None:
         model = Ridge(alpha=20.0).fit(w[train] - mean, rows[train])
         held_out = model.predict(w[~train] - mean)
         fits = {
-            f: round(float(r2_score(rows[~train, i], held_out[:, i])), 2) for i, f in enumerate(FIELDS)
+            f: round(float(r2_score(rows[~train, i], held_out[:, i])), 2)
+            for i, f in enumerate(FIELDS)
         }
         print(f"round {number}: {len(w)} people, R2 {fits}", flush=True)
         candidates = draw(generator, mean, DRAWS, (0.65, 1.0), rng)
@@ -123,7 +134,7 @@ def main() -> None:
         labels=rows.astype(np.float32),
         fields=np.array(FIELDS),
     )
-    record("pool", path, describe(rows, fits, labelled=int(len(good))))
+    record("pool", path, describe(rows, fits, labelled=len(good)))
 
 
 def describe(rows: FloatArray, fits: dict[str, float], *, labelled: int) -> dict[str, str]:

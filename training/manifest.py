@@ -157,7 +157,9 @@ def record(name: str, path: Path, check: dict[str, Any]) -> None:
     models = json.loads(target.read_text())["models"] if target.exists() else []
     models = [m for m in models if m["name"] != name] + [entry]
     models.sort(key=lambda m: list(CARDS).index(m["name"]))
-    target.write_text(json.dumps({"schema": "anonyface.weights/1", "models": models}, indent=1) + "\n")
+    target.write_text(
+        json.dumps({"schema": "anonyface.weights/1", "models": models}, indent=1) + "\n"
+    )
     _write_card(name, text, entry, check)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,7 +22,7 @@ UPSCALE_BELOW_PIXELS = 500_000
 
 @dataclass(frozen=True)
 class Window:
-    """A part of the image [y0:y1, x0:x1], the size it is run at and the largest face it may report."""
+    """A part of the image, the size it is run at and the largest face it may report."""
 
     x0: int
     y0: int
@@ -34,11 +35,13 @@ class Window:
         """(n,) whether a box may be taken from this window.
 
         An enlarged window finds small faces; large ones outgrow the anchors there and come out in
-        pieces, so those are left to the other windows. A box that touches an inner edge of the window is cut by it; the neighbour, which overlaps,
-        has it whole, or the coarse pass has, if it is larger than the overlap.
+        pieces, so those are left to the other windows. A box that touches an inner edge of the
+        window is cut by it; the neighbour, which overlaps, has it whole, or the coarse pass has,
+        if it is larger than the overlap.
         """
         height, width = image_hw[:2]
-        whole = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) <= self.max_face_px
+        sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
+        whole = np.asarray(sides <= self.max_face_px, dtype=np.bool_)
         if self.x0 > 0:
             whole &= boxes[:, 0] > self.x0 + 1
         if self.y0 > 0:
@@ -101,9 +104,7 @@ def _tiles(height: int, width: int, scale: float) -> list[Window]:
 
 
 def _spans(length: int, count: int) -> list[tuple[int, int]]:
-    """Split [0, length) into ``count`` equal spans, each reaching half the overlap over its edges."""
+    """Split [0, length) into equal spans, each reaching half the overlap over its edges."""
     edges = [round(i * length / count) for i in range(count + 1)]
     half = OVERLAP // 2
-    return [
-        (max(0, a - half), min(length, b + half)) for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    return [(max(0, a - half), min(length, b + half)) for a, b in pairwise(edges)]

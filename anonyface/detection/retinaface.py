@@ -1,4 +1,4 @@
-"""RetinaFace (Deng et al., arXiv 1905.00641), MobileNet-0.25: boxes and five landmarks in one pass."""
+"""RetinaFace (arXiv 1905.00641), MobileNet-0.25: boxes and five landmarks in one pass."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ class RetinaFace:
         Returns:
             Faces with score >= `CANDIDATE_SCORE`, most confident first.
         """
-        found = [
-            self._detect_window(image, w) for w in plan_windows(image.shape[:2], self.detail)
-        ]
+        found = [self._detect_window(image, w) for w in plan_windows(image.shape[:2], self.detail)]
         boxes, landmarks, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         keep = non_maximum_suppression(boxes, scores, iou=NMS_IOU)
         return [Face(boxes[i], landmarks[i], float(scores[i])) for i in keep]

@@ -47,5 +47,7 @@ class Generator:
             features = run(self.synthesis, feed, ["features"])[0]
             rest = open_session("synthesis-1024", threads=self.threads)
             image = run(rest, {**feed, "features": features}, ["image"])[0]
-        scaled = np.clip(image[0] * 127.5 + 128, 0, 255).astype(np.uint8)  # [-1,1], truncation rounds
+        scaled = np.clip(image[0] * 127.5 + 128, 0, 255).astype(
+            np.uint8
+        )  # [-1,1], truncation rounds
         return np.ascontiguousarray(scaled.transpose(1, 2, 0))

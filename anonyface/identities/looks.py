@@ -1,4 +1,4 @@
-"""Read off a face what its replacement must match: gender, age, skin tone, pose, expression, light."""
+"""Read off a face what its replacement must match, from gender to the side the light comes from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anonyface.verification.alignment import align_chip
 MEAN_RGB = np.array([122.782, 117.001, 104.298], dtype=np.float32)
 CHIP_PX = 150
 INNER_PX = 140
-"""The age and gender networks want padding 0.2 where the encoder's chip has 0.25: 1.4 / 1.5 of it."""
+"""Age and gender networks want padding 0.2 where the chip has 0.25: 1.4 / 1.5 of it."""
 
 
 class LookReader:
@@ -73,7 +73,7 @@ class LookReader:
         return Look(
             p_female=p_female,
             age=age,
-            skin_tone=skin_tone((left + right) / 2),
+            skin_tone=skin_tone((left + right) * np.float32(0.5)),
             yaw=pose.yaw,
             pitch=pose.pitch,
             roll=pose.roll,
@@ -100,10 +100,12 @@ def _blob(chips: Sequence[ImageArray], size: int) -> FloatArray:
 
 
 def _median_lab(image: ImageArray, mesh: Mesh, outline: topo.Indices) -> FloatArray:
-    """(3,) median L*a*b* of points spread inside an outline; out-of-image points take the border's colour."""
+    """(3,) median L*a*b* of points spread inside an outline, clamped to the image."""
     corners = mesh.points[outline, :2]
     middle = corners.mean(axis=0)
-    spread = np.concatenate([middle + (corners - middle) * t for t in (0.15, 0.35, 0.55, 0.75, 0.95)])
+    spread = np.concatenate(
+        [middle + (corners - middle) * t for t in (0.15, 0.35, 0.55, 0.75, 0.95)]
+    )
     limit = np.array([image.shape[1] - 1, image.shape[0] - 1])
     xy = np.clip(spread.round(), 0, limit).astype(int)
     colours = image[xy[:, 1], xy[:, 0]].astype(np.float32)[None] / 255

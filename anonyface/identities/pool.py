@@ -1,4 +1,4 @@
-"""Nobodies from a pool of labelled latents: pick who already looks the same way, screen, synthesize."""
+"""Nobodies from a pool of labelled latents: pick who looks the same way, screen, synthesize."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ TOLERANCE = {
     "shade": 12.0,
     "beard": 8.0,
 }
-"""How far off a nobody may be in each respect before it shows: the unit of the search's distance."""
-MIRRORED = ("yaw", "roll", "side_light")
-"""What changes its sign when a portrait is mirrored; roll is corrected by the swap and not searched."""
+"""How far off a nobody may be before it shows: the unit of the search's distance."""
+MIRRORED = ("yaw", "side_light")
+"""What changes its sign when a portrait is mirrored."""
 CHILD_AGE = 14.0
 """Children get children: across this age the distance in age counts four times."""
 WEARS, BARE = 0.5, 0.25
-"""Eyewear above `WEARS` counts as glasses; who has none gets nobody above `BARE`, and the other way."""
+"""Eyewear above `WEARS` counts as glasses; who has none gets nobody above `BARE`."""
 REFUSED = 100.0
 """Distance added for a mismatch that always shows, so that such people come last."""
 COVERED_WEIGHT = 4.0
 """Cost of a portrait whose forehead and temples are wholly under hair."""
 SHORTLIST = 40
 SPREAD = 0.6
-"""Randomness of the choice among the shortlist, in units of the distance: keeps photos unlinkable."""
+"""Randomness of the choice, in units of the distance: keeps photos unlinkable."""
 LARGE_FACE_PX = 170
-"""Faces (box height) from here on get a 1024-px portrait; below, 256 px holds all the photo can show."""
+"""Faces from here on get a 1024-px portrait; below, 256 px hold all the photo can show."""
 CACHE_SIZE = 32
 
 

@@ -73,7 +73,9 @@ def five_points(points: FloatArray) -> FloatArray:
     )
 
 
-def _square(centre: NDArray[np.float64], right: NDArray[np.float64], side: float) -> NDArray[np.float64]:
+def _square(
+    centre: NDArray[np.float64], right: NDArray[np.float64], side: float
+) -> NDArray[np.float64]:
     """(2, 3) similarity from the image to the input square: ``right`` points along its rows."""
     length = float(np.hypot(*right))
     if not np.isfinite(length) or length < 1e-3 or not np.isfinite(side) or side < 1e-3:

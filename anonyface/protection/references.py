@@ -22,8 +22,8 @@ def load_references(
     """Turn the caller's references into embeddings.
 
     Args:
-        protect: One or several of: anything `load_image` reads, showing exactly one face; or a float
-            array of shape (128,) or (n, 128), embeddings of the built-in encoder.
+        protect: One or several of: anything `load_image` reads, showing exactly one face; or a
+            float array of shape (128,) or (n, 128), embeddings of the built-in encoder.
         detector: Finds the face in a reference photo.
         encoder: Embeds it.
 

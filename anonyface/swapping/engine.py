@@ -16,7 +16,7 @@ from anonyface.swapping.warp import blend_geometry, warp_portrait
 from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
 
 WORK_PX = 420
-"""Faces wider than this are worked on at this width and enlarged: the portrait has no more to give."""
+"""Wider faces are worked on at this width and enlarged: the portrait has no more to give."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def build_regions(points: FloatArray, image_hw: tuple[int, ...]) -> Regions:
     width = face_width(points)
     edge = _inside_distance(points[topo.FACE_OVAL, :2], image_hw)
     soft = smoothstep(edge / max(1.0, FEATHER * width))
-    hull = cv2.convexHull(points[CORE, :2].astype(np.float32))[:, 0]
+    hull = np.asarray(cv2.convexHull(points[CORE, :2])[:, 0], dtype=np.float32)
     outside = _outside_distance(hull, image_hw)
     away = (outside - CORE_MARGIN * width) / max(1.0, BAND_RAMP * width)
     band = smoothstep(away)

@@ -34,7 +34,7 @@ def match_texture(
     if missing > 0.4:
         # Photos carry grain that is slightly soft: demosaicking and JPEG have smoothed it.
         noise = rng.standard_normal(new.shape[:2]).astype(np.float32)
-        noise = cv2.GaussianBlur(noise, (0, 0), 0.6)
+        noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.6), dtype=np.float32)
         noise *= min(missing, GRAIN_LIMIT) / max(float(noise.std()), 1e-6)
         new = new + noise[..., None]
     return np.asarray(np.clip(new, 0, 255), dtype=np.float32)
@@ -52,7 +52,7 @@ def _match_sharpness(new: FloatArray, wanted: float, where: FloatArray) -> Float
             best, error = soft, off
         return best
     if have < wanted * 0.9:
-        soft = cv2.GaussianBlur(new, (0, 0), 1.0)
+        soft = np.asarray(cv2.GaussianBlur(new, (0, 0), 1.0), dtype=np.float32)
         best, error = new, abs(np.log(have / wanted))
         for amount in SHARPEN:
             crisp = np.asarray(new + amount * (new - soft), dtype=np.float32)

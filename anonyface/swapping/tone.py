@@ -30,8 +30,8 @@ def match_shading(
     """Give the new face the colour and light of the old one.
 
     gain = (G*(skin old) + k mean(old)) / (G*(skin new) + k mean(new)), a quotient of normalised
-    convolutions (Knutsson & Westin 1993) per channel, G Gaussian; then a difference of the same kind
-    along the outline.
+    convolutions (Knutsson & Westin 1993) per channel, G Gaussian; then a difference of the same
+    kind along the outline.
 
     Args:
         new: (h, w, 3) float32 RGB 0-255, the warped portrait.

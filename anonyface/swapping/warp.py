@@ -16,9 +16,7 @@ from anonyface.types import FloatArray, ImageArray
 from anonyface.verification.alignment import fit_similarity
 
 _NOSE = np.array([1, 2, 4, 5, 6, 168, 195, 197, 98, 327, 48, 278, 64, 294, 129, 358])
-_FEATURES = np.concatenate(
-    [topo.LEFT_EYE, topo.RIGHT_EYE, topo.LEFT_BROW, topo.RIGHT_BROW, _NOSE]
-)
+_FEATURES = np.concatenate([topo.LEFT_EYE, topo.RIGHT_EYE, topo.LEFT_BROW, topo.RIGHT_BROW, _NOSE])
 _MOUTH = np.concatenate([topo.LIPS_OUTER, topo.LIPS_INNER])
 _CHEEKS = np.concatenate([topo.LEFT_CHEEK, topo.RIGHT_CHEEK])
 CONTROL = np.concatenate([topo.FACE_OVAL, _FEATURES, _MOUTH, _CHEEKS])

@@ -113,8 +113,12 @@ def make_mesh(cache: Path) -> None:
     worst = {"fp32": 0.0, "fp16": 0.0}
     for chip in portraits(cache, 6, 192).transpose(0, 2, 3, 1)[:, None] / 255:
         want = run_openvino(path, chip)["conv2d_20"]
-        worst["fp32"] = max(worst["fp32"], deviation(want, run_onnx(model, {"image": chip})["points"]))
-        worst["fp16"] = max(worst["fp16"], deviation(want, run_onnx(half, {"image": chip})["points"]))
+        worst["fp32"] = max(
+            worst["fp32"], deviation(want, run_onnx(model, {"image": chip})["points"])
+        )
+        worst["fp16"] = max(
+            worst["fp16"], deviation(want, run_onnx(half, {"image": chip})["points"])
+        )
     keep(
         "mesh",
         half,
@@ -126,7 +130,7 @@ def make_mesh(cache: Path) -> None:
 
 
 def make_encoder(cache: Path) -> None:
-    """dlib's ResNet; its check against dlib itself needs the package dlib-bin."""
+    """Dlib's ResNet; its check against dlib itself needs the package dlib-bin."""
     import dlib
 
     path = fetch("encoder", cache)
@@ -198,7 +202,7 @@ def synthesis_parts(cache: Path) -> tuple[onnx.ModelProto, onnx.ModelProto, onnx
 
 
 def make_synthesis(cache: Path) -> None:
-    """The part of the generator behind the features; the part before it ships with the 256-px head."""
+    """The generator from the features on; the part before them ships with the 256-px head."""
     path = fetch("synthesis", cache).with_suffix(".xml")
     whole, trunk, tail = synthesis_parts(cache)
     half_trunk, half_tail = store_half(trunk), store_half(rename(tail, {FEATURES: "features"}))

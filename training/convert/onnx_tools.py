@@ -64,7 +64,9 @@ def rename(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
 
 def cut(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
     """Return the part of ``model`` between the named values."""
-    return onnx.utils.Extractor(onnx.shape_inference.infer_shapes(model)).extract_model(inputs, outputs)
+    return onnx.utils.Extractor(onnx.shape_inference.infer_shapes(model)).extract_model(
+        inputs, outputs
+    )
 
 
 def dynamic_batch(model: onnx.ModelProto) -> onnx.ModelProto:

