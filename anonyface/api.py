@@ -15,7 +15,7 @@ from anonyface.media.images import load_image
 from anonyface.protection.references import load_references
 from anonyface.protection.selection import Decision, Selection, select
 from anonyface.redaction import cover_face
-from anonyface.replacement import Replacer, face_seed, fresh_seed
+from anonyface.replacement import Plan, Replacer, face_seed, fresh_seed
 from anonyface.types import (
     AnonymizeResult,
     Detail,
@@ -23,7 +23,6 @@ from anonyface.types import (
     Encoder,
     Face,
     FaceOutcome,
-    FloatArray,
     IdentitySource,
     ImageArray,
     Method,
@@ -162,26 +161,28 @@ class Anonymizer:
     ) -> tuple[ImageArray, tuple[FaceOutcome, ...]]:
         """Work from far to near on a running copy, so that overlapping neighbours stay replaced."""
         out = original.copy()
-        outcomes: dict[int, FaceOutcome] = {}
+        order = sorted(range(len(faces)), key=lambda k: faces[k].size)
         base = fresh_seed() if self.config.seed is None else self.config.seed
-        used: list[FloatArray] = []
-        for i in sorted(range(len(faces)), key=lambda k: faces[k].size):
+        seeds = [face_seed(base, faces[i]) for i in order]
+        plans = self._plan(original, [faces[i] for i in order], seeds)
+        outcomes: dict[int, FaceOutcome] = {}
+        for i, seed, plan in zip(order, seeds, plans, strict=True):
             if decisions[i].keep:
                 outcomes[i] = FaceOutcome(faces[i], "kept", decisions[i].reason)
             else:
-                outcomes[i] = self._treat_face(
-                    out, original, faces[i], face_seed(base, faces[i]), used
-                )
+                outcomes[i] = self._treat_face(out, original, faces[i], plan, seed)
         out.setflags(write=False)
         return out, tuple(outcomes[i] for i in range(len(faces)))
 
+    def _plan(
+        self, original: ImageArray, faces: Sequence[Face], seeds: Sequence[int]
+    ) -> list[Plan]:
+        if self.config.method != "synthetic":
+            return [Plan()] * len(faces)
+        return self._replace.plan(original, faces, seeds)
+
     def _treat_face(
-        self,
-        out: ImageArray,
-        original: ImageArray,
-        face: Face,
-        seed: int,
-        used: list[FloatArray],
+        self, out: ImageArray, original: ImageArray, face: Face, plan: Plan, seed: int
     ) -> FaceOutcome:
         """Replace or cover one face in ``out``, in place; compare it with the original."""
         rng = np.random.default_rng(seed)
@@ -190,7 +191,7 @@ class Anonymizer:
             cover_face(out, face, method, rng=rng)
             return FaceOutcome(face, "redacted", f"covered as asked ({method})")
         try:
-            return self._replace(out, original, face, seed=seed, used=used)
+            return self._replace(out, original, plan)
         except FaceError as error:
             if self.config.on_failure == "raise":
                 raise

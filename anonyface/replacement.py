@@ -26,6 +26,7 @@ from anonyface.types import (
     ImageArray,
     Look,
     Mesh,
+    Offer,
     Patch,
     Swapper,
 )
@@ -55,6 +56,15 @@ class Subject:
     embedding: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is to become of one face: who it is and who may stand in, or why it can't be read."""
+
+    subject: Subject | None = None
+    offers: tuple[Offer, ...] = ()
+    error: FaceError | None = None
+
+
 class Replacer:
     """The part of the flow that needs the models of the synthetic method.
 
@@ -81,57 +91,82 @@ class Replacer:
         self.mesh = FaceMesh(threads=threads)
         self.looks = LookReader(threads=threads)
         self.identities = identities or PoolIdentities(
-            max_similarity=self.threshold, threads=threads
+            max_resemblance=self.threshold,
+            max_sibling_similarity=match_threshold("1e-3"),
+            threads=threads,
         )
         self.swapper = swapper or MeshSwapper()
 
-    def __call__(
-        self,
-        out: ImageArray,
-        original: ImageArray,
-        face: Face,
-        *,
-        seed: int,
-        used: list[FloatArray],
-    ) -> FaceOutcome:
+    def plan(self, original: ImageArray, faces: Sequence[Face], seeds: Sequence[int]) -> list[Plan]:
+        """Read every face and reserve people for it, before anything is changed.
+
+        Faces that will be kept take part, too: so what a face gets does not depend on which of the
+        others are kept. One after the other, each face gets offers that resemble no first choice
+        of those before it.
+
+        Args:
+            original: (H, W, 3) the untouched photo.
+            faces: All faces, in the order in which they are worked on.
+            seeds: The seed of each face.
+
+        Returns:
+            One plan per face; a face that can't be read has its error in it.
+        """
+        plans: list[Plan] = []
+        reserved = np.zeros_like(self.protected[:0])
+        for face, seed in zip(faces, seeds, strict=True):
+            try:
+                subject = self.study(original, face)
+            except FaceError as error:
+                plans.append(Plan(error=error))
+                continue
+            request = IdentityRequest(
+                look=subject.look,
+                face_px=face.size,
+                avoid=np.concatenate([subject.embedding[None], self.protected]),
+                taken=reserved,
+                seed=seed,
+            )
+            offers = tuple(islice(self.identities(request), TRIES))
+            if offers:
+                reserved = np.concatenate([reserved, offers[0].embedding[None]])
+            plans.append(Plan(subject=subject, offers=offers))
+        return plans
+
+    def __call__(self, out: ImageArray, original: ImageArray, plan: Plan) -> FaceOutcome:
         """Replace a face in ``out``, in place.
 
         Args:
             out: (H, W, 3) the running output; overlapping neighbours are already replaced in it.
-            original: (H, W, 3) the untouched photo: the face is read from it.
-            face: The face.
-            seed: Seed of every random choice made for this face.
-            used: Embeddings of the identities given out in this photo; the new one is added.
+            original: (H, W, 3) the untouched photo.
+            plan: What `plan` returned for the face.
 
         Raises:
             FaceError: The face can't be replaced, or still matches after all tries.
         """
+        if plan.subject is None:
+            raise plan.error or FaceError("nothing was planned", stage="identities")
+        subject, face = plan.subject, plan.subject.face
         if face.size < MIN_FACE_PX:
             raise FaceError(
                 f"{face.size:.0f} px is too small to replace", stage="swapping", face=face
             )
-        subject = self.study(original, face)
         if face.score < DOUBTFUL_SCORE and subject.mesh.presence < DOUBTFUL_PRESENCE:
             raise FaceError("a doubtful detection, no face to bend", stage="landmarks", face=face)
-        request = IdentityRequest(
-            look=subject.look,
-            face_px=face.size,
-            avoid=np.concatenate([subject.embedding[None], self.protected, *used]),
-            seed=seed,
-        )
-        verify = face.size >= VERIFY_FACE_PX
-        best = 1.0
-        for number, identity in enumerate(islice(self.identities(request), TRIES)):
-            crop, mesh, window = cut_crop(out, subject.mesh)
+        if not plan.offers:
+            raise FaceError("no synthetic person fits", stage="identities", face=face)
+        crop, mesh, window = cut_crop(out, subject.mesh)
+        best = np.inf
+        for number, offer in enumerate(plan.offers):
+            identity = offer.render()
             patch = self.swapper(crop, mesh, identity)
-            after = self._compare(subject, patch, crop) if verify else None
+            after = self._compare(subject, patch, crop) if face.size >= VERIFY_FACE_PX else None
             if after is None or after < self.threshold:
                 paste(out, patch, window)
-                used.append(identity.embedding[None])
                 return self._outcome(original, subject, identity, after, number)
             best = min(best, after)
         raise FaceError(
-            f"still recognisable (similarity {best:.2f}) after {TRIES} tries",
+            f"still recognisable (similarity {best:.2f}) after {len(plan.offers)} tries",
             stage="verification",
             face=face,
         )

@@ -7,7 +7,7 @@ Every array held by one of these types is read-only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -132,6 +132,8 @@ class Look:
         side_light: Lightness of the image-right cheek minus the image-left one, L* units.
         eyewear: Probability in [0, 1] of glasses or sunglasses.
         shade: How much darker the eye region is than the cheeks, L* units: sunglasses are above 30.
+        groups: Seven probabilities, FairFace's groups in alphabetical order: who would fit hair, ears
+            and neck. Never reported.
         beard: How much darker upper lip and chin are than the cheeks, L* units.
     """
 
@@ -148,6 +150,7 @@ class Look:
     eyewear: float
     shade: float
     beard: float
+    groups: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,23 +186,46 @@ class Identity:
 
 
 @dataclass(frozen=True, eq=False)
+class Offer:
+    """A synthetic person one may have: who it would be, before the cost of a portrait.
+
+    Attributes:
+        embedding: (128,) float32 under the built-in identity encoder.
+        render: Makes the portrait.
+    """
+
+    embedding: FloatArray
+    render: Callable[[], Identity]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "embedding", freeze(self.embedding, np.float32, (None,), "embedding")
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class IdentityRequest:
     """What a nobody must look like, and whom it must not resemble.
 
     Attributes:
         look: What to match.
         face_px: Size of the face in the photo, in pixels; decides the portrait's resolution.
-        avoid: (n, 128) float32 embeddings the identity must be far from.
+        avoid: (n, 128) float32 embeddings of real people the identity must not resemble: first the
+            one it replaces, then the protected ones.
+        taken: (m, 128) float32 embeddings of the identities given out in this job: the identity
+            must be another person.
         seed: Seed of every random choice made for this face.
     """
 
     look: Look
     face_px: float
     avoid: FloatArray
+    taken: FloatArray
     seed: int
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "avoid", freeze(self.avoid, np.float32, (None, None), "avoid"))
+        object.__setattr__(self, "taken", freeze(self.taken, np.float32, (None, None), "taken"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,8 +326,8 @@ class Encoder(Protocol):
 class IdentitySource(Protocol):
     """Offers nobodies for a request, best first; may end when it has no more."""
 
-    def __call__(self, request: IdentityRequest, /) -> Iterator[Identity]:
-        """Return an iterator over identities that fit the request."""
+    def __call__(self, request: IdentityRequest, /) -> Iterator[Offer]:
+        """Return an iterator over people who fit the request."""
         ...
 
 

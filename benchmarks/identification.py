@@ -127,4 +127,4 @@ def impostor_scores(
     table = compare(embeddings, embeddings, metric)
     first, second = np.triu_indices(len(names), k=1)
     scores = table[first, second][names[first] != names[second]]
-    return scores[~np.isnan(scores)]
+    return np.asarray(scores[~np.isnan(scores)], np.float32)

@@ -1,4 +1,4 @@
-"""What a result file says: figures, counts, machine, versions and commit, checked before written."""
+"""What a result file says: figures, counts, machine, versions, commit; checked when written."""
 
 from __future__ import annotations
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from anonyface.detection.retinaface import RetinaFace
 from anonyface.identities.generator import Generator
 from anonyface.identities.looks import LookReader
-from anonyface.identities.pool import portrait_face
+from anonyface.identities.pool import LOOK_FIELDS, look_row, portrait_face
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.swapping.mask import build_regions
 from anonyface.swapping.skin import fit_skin, to_lab
-from anonyface.types import FloatArray, ImageArray, Look
+from anonyface.types import FloatArray, ImageArray
 from anonyface.verification.alignment import align_chip
 from anonyface.verification.encoder import DlibEncoder
 
-LOOK_FIELDS = tuple(Look.__dataclass_fields__)
 FIELDS = (*LOOK_FIELDS, "score", "presence", "clear")
 
 
@@ -65,7 +64,7 @@ class Labeller:
         band = regions.soft * regions.band
         skin = fit_skin(lab, mesh.points).likelihood(lab)
         clear = float((skin * band).sum() / max(float(band.sum()), 1e-6))
-        row = np.array([*asdict(look).values(), face.score, mesh.presence, clear], dtype=np.float32)
+        row = np.array([*look_row(look), face.score, mesh.presence, clear], dtype=np.float32)
         return Labelled(
             pixels=pixels,
             chip=align_chip(pixels, face.landmarks).pixels,

@@ -116,12 +116,21 @@ CARDS = {
         lineage=FFHQ,
         limits="As synthesis-256.",
     ),
+    "traits": CardText(
+        title="Gender, age and appearance group from the identity embedding",
+        licence="Apache-2.0",
+        origin="training/fit_traits.py",
+        input="npz: softmax regressions on 131 features (embedding, gender and age network)",
+        lineage="Fitted on FairFace (Karkkainen & Joo, WACV 2021, CC BY 4.0): photos from YFCC-100M with labels by crowd workers. The group is used to find a replacement that fits, is never reported, and is what annotators saw in a picture, not what a person is.",
+        limits="Labels and errors of FairFace; children under 10 are hardest to read.",
+    ),
     "eyewear": CardText(
         title="Glasses on an aligned face",
         licence="Apache-2.0",
         origin="training/fit_eyewear.py",
         input="npz: mean, weight, bias of a logistic regression on gradient features of a 150-px chip",
-        lineage=FFHQ + " Labelled by eye on generated portraits only.",
+        lineage=FFHQ
+        + " Labelled by eye on generated portraits and on 401 faces of FairFace (Karkkainen & Joo, WACV 2021, CC BY 4.0).",
         limits="Rimless glasses and strong shadows of brows are confused; faces under 40 px.",
     ),
     "pool": CardText(

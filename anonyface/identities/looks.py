@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 
 from anonyface.identities.eyewear import load_eyewear
+from anonyface.identities.traits import Traits, load_traits, trait_features
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.pose import estimate_pose, measure_expression
 from anonyface.runtime import open_session, run
 from anonyface.types import Face, FloatArray, ImageArray, Look, Mesh
 from anonyface.verification.alignment import align_chip
+from anonyface.verification.encoder import DlibEncoder
 
 MEAN_RGB = np.array([122.782, 117.001, 104.298], dtype=np.float32)
 CHIP_PX = 150
@@ -21,7 +23,7 @@ INNER_PX = 140
 
 
 class LookReader:
-    """Runs the age and gender networks and measures the rest.
+    """Reads gender, age and group, and measures the rest.
 
     Args:
         threads: Threads for inference, 0 for all usable cores.
@@ -30,6 +32,7 @@ class LookReader:
     def __init__(self, *, threads: int = 0) -> None:
         self.age = open_session("age", threads=threads)
         self.gender = open_session("gender", threads=threads)
+        self.encoder = DlibEncoder(threads=threads)
         self.eyewear = load_eyewear()
 
     def __call__(
@@ -48,13 +51,20 @@ class LookReader:
         if not faces:
             return []
         chips = [align_chip(image, face.landmarks, CHIP_PX).pixels for face in faces]
-        female, years = self.attributes(chips)
         return [
-            self._look(image, mesh, chip, float(f), float(y))
-            for mesh, chip, f, y in zip(meshes, chips, female, years, strict=True)
+            self._look(image, mesh, chip, traits)
+            for mesh, chip, traits in zip(meshes, chips, self.traits(chips), strict=True)
         ]
 
-    def attributes(self, chips: Sequence[ImageArray]) -> tuple[FloatArray, FloatArray]:
+    def traits(self, chips: Sequence[ImageArray]) -> list[Traits]:
+        """Return how each (150, 150, 3) aligned chip reads."""
+        model, (female, years) = load_traits(), self.networks(chips)
+        return [
+            model(trait_features(self.encoder.views(chip), float(f), float(y)))
+            for chip, f, y in zip(chips, female, years, strict=True)
+        ]
+
+    def networks(self, chips: Sequence[ImageArray]) -> tuple[FloatArray, FloatArray]:
         """(n,) probability of female and (n,) years, from (150, 150, 3) aligned chips."""
         edge = (CHIP_PX - INNER_PX) // 2
         inner = [chip[edge : edge + INNER_PX, edge : edge + INNER_PX] for chip in chips]
@@ -62,17 +72,15 @@ class LookReader:
         gender = run(self.gender, {"images": _blob(inner, 32)}, ["probabilities"])[0]
         return gender[:, 0], (age @ np.arange(age.shape[1], dtype=np.float32))
 
-    def _look(
-        self, image: ImageArray, mesh: Mesh, chip: ImageArray, p_female: float, age: float
-    ) -> Look:
+    def _look(self, image: ImageArray, mesh: Mesh, chip: ImageArray, traits: Traits) -> Look:
         pose, expression = estimate_pose(mesh.points), measure_expression(mesh.points)
         left, right = (_median_lab(image, mesh, c) for c in (topo.LEFT_CHEEK, topo.RIGHT_CHEEK))
         eyes = [_median_lab(image, mesh, c)[0] for c in (topo.LEFT_EYE, topo.RIGHT_EYE)]
         hair = [_median_lab(image, mesh, c)[0] for c in (topo.MOUSTACHE, topo.CHIN_PATCH)]
         cheeks = float((left[0] + right[0]) / 2)
         return Look(
-            p_female=p_female,
-            age=age,
+            p_female=traits.p_female,
+            age=traits.age,
             skin_tone=skin_tone((left + right) * np.float32(0.5)),
             yaw=pose.yaw,
             pitch=pose.pitch,
@@ -84,6 +92,7 @@ class LookReader:
             eyewear=self.eyewear(chip),
             shade=cheeks - float(np.mean(eyes)),
             beard=cheeks - float(np.mean(hair)),
+            groups=traits.groups,
         )
 
 

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 from anonyface.errors import WeightsMissing
 from anonyface.identities.generator import Generator, PortraitSize
 from anonyface.landmarks.mesh import FaceMesh
-from anonyface.types import Face, FloatArray, Identity, IdentityRequest, Look, Mesh
+from anonyface.types import Face, FloatArray, Identity, IdentityRequest, Look, Mesh, Offer
 from anonyface.verification.encoder import similarity
 from anonyface.weights import read_weights, weights_dir
 
-LOOK_FIELDS = tuple(f.name for f in fields(Look))
+GROUPS = tuple(f"group_{i}" for i in range(7))
+SCALARS = tuple(f.name for f in fields(Look) if f.name != "groups")
+LOOK_FIELDS = (*SCALARS, *GROUPS)
+GROUP_TOLERANCE = 0.45
+"""Hellinger distance between two faces' group probabilities that begins to show."""
 
 TOLERANCE = {
     "p_female": 0.25,
@@ -39,12 +43,15 @@ MIRRORED = ("yaw", "side_light")
 """What changes its sign when a portrait is mirrored."""
 CHILD_AGE = 14.0
 """Children get children: across this age the distance in age counts four times."""
-WEARS, BARE = 0.5, 0.25
-"""Eyewear above `WEARS` counts as glasses; who has none gets nobody above `BARE`."""
+WEARS = 0.7
+HAS_GLASSES, HAS_NONE = 0.8, 0.2
+"""Who seems to wear glasses gets a nobody who surely does; all others one who does not."""
 REFUSED = 100.0
 """Distance added for a mismatch that always shows, so that such people come last."""
-COVERED_WEIGHT = 4.0
-"""Cost of a portrait whose forehead and temples are wholly under hair."""
+HAIR_TOLERANCE = 0.12
+"""Share of forehead and temples under hair that begins to show, in units of the distance."""
+RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.3, 0.08
+"""A nobody costs the more the closer it is to the original: far ones need no redraw."""
 SHORTLIST = 40
 SPREAD = 0.6
 """Randomness of the choice, in units of the distance: keeps photos unlinkable."""
@@ -94,16 +101,23 @@ class PoolIdentities:
     """An `IdentitySource` over the shipped pool.
 
     Args:
-        max_similarity: A nobody this similar to anyone in ``request.avoid`` is not offered.
+        max_resemblance: A nobody this similar to anyone in ``request.avoid`` is not offered.
+        max_sibling_similarity: A nobody this similar to anyone in ``request.taken`` is not offered.
         threads: Threads for inference, 0 for all usable cores.
         pool: The people to choose from; default the shipped ones.
     """
 
     def __init__(
-        self, *, max_similarity: float, threads: int = 0, pool: Pool | None = None
+        self,
+        *,
+        max_resemblance: float,
+        max_sibling_similarity: float,
+        threads: int = 0,
+        pool: Pool | None = None,
     ) -> None:
         self.pool = load_pool() if pool is None else pool
-        self.max_similarity = max_similarity
+        self.max_resemblance = max_resemblance
+        self.max_sibling_similarity = max_sibling_similarity
         self.generator = Generator(threads=threads)
         self.mesh = FaceMesh(threads=threads)
         self._cache: OrderedDict[tuple[int, bool, int], tuple[NDArray[np.uint8], Mesh]] = (
@@ -111,24 +125,32 @@ class PoolIdentities:
         )
         self._lock = threading.Lock()
 
-    def __call__(self, request: IdentityRequest, /) -> Iterator[Identity]:
+    def __call__(self, request: IdentityRequest, /) -> Iterator[Offer]:
         """Offer nobodies, best first, each passing the screens."""
         size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256
         for row, mirrored in self.rank(request):
-            if self._too_similar(row, request.avoid):
+            if self._closest(row, request.avoid) >= self.max_resemblance:
                 continue
-            pixels, mesh = self._portrait(row, mirrored, size)
-            label = dict(zip(LOOK_FIELDS, self.pool.labels[row].tolist(), strict=True))
-            yield Identity(
-                pixels=pixels,
-                mesh=mesh,
-                latent=self.pool.latents[row],
-                gender="female" if label["p_female"] >= 0.5 else "male",
-                age=label["age"],
-                embedding=self.pool.embeddings[row],
-                seed=request.seed,
-                source=f"pool:{row}{'m' if mirrored else ''}",
+            if self._closest(row, request.taken) >= self.max_sibling_similarity:
+                continue
+            yield Offer(
+                self.pool.embeddings[row],
+                partial(self._render, row, mirrored=mirrored, size=size, seed=request.seed),
             )
+
+    def _render(self, row: int, *, mirrored: bool, size: PortraitSize, seed: int) -> Identity:
+        pixels, mesh = self._portrait(row, mirrored, size)
+        label = dict(zip(LOOK_FIELDS, self.pool.labels[row].tolist(), strict=True))
+        return Identity(
+            pixels=pixels,
+            mesh=mesh,
+            latent=self.pool.latents[row],
+            gender="female" if label["p_female"] >= 0.5 else "male",
+            age=label["age"],
+            embedding=self.pool.embeddings[row],
+            seed=seed,
+            source=f"pool:{row}{'m' if mirrored else ''}",
+        )
 
     def rank(self, request: IdentityRequest) -> list[tuple[int, bool]]:
         """Return (row, mirrored) of the shortlist, in the order they are offered.
@@ -137,6 +159,9 @@ class PoolIdentities:
         get the same nobody unless the seed says so.
         """
         distances = np.stack([self.distances(request.look, m) for m in (False, True)], axis=1)
+        resemblance = similarity(self.pool.embeddings, request.avoid[0])
+        extra = np.maximum(0, resemblance - RESEMBLANCE_FROM) / RESEMBLANCE_TOLERANCE
+        distances = np.hypot(distances, extra[:, None])
         best = np.minimum(distances[:, 0], distances[:, 1])
         rows = np.argsort(best, kind="stable")[:SHORTLIST]
         rng = np.random.default_rng(request.seed)
@@ -146,7 +171,7 @@ class PoolIdentities:
 
     def distances(self, look: Look, mirrored: bool) -> FloatArray:
         """(n,) distance of every person to a look, in tolerances."""
-        total = COVERED_WEIGHT * (1 - self.pool.clear) ** 2
+        total = ((1 - self.pool.clear) / HAIR_TOLERANCE) ** 2
         for name, tolerance in TOLERANCE.items():
             have = self.pool.labels[:, LOOK_FIELDS.index(name)]
             if mirrored and name in MIRRORED:
@@ -156,15 +181,16 @@ class PoolIdentities:
                 across = (have < CHILD_AGE) != (look.age < CHILD_AGE)
                 off = off * np.where(across, 4.0, 1.0)
             total = total + off**2
+        have = self.pool.labels[:, [LOOK_FIELDS.index(g) for g in GROUPS]]
+        hellinger = ((np.sqrt(have) - np.sqrt(np.array(look.groups, np.float32))) ** 2).sum(axis=1)
+        total = total + hellinger / GROUP_TOLERANCE**2
         glasses = self.pool.labels[:, LOOK_FIELDS.index("eyewear")]
-        clash = glasses < WEARS if look.eyewear >= WEARS else glasses > BARE
+        clash = glasses < HAS_GLASSES if look.eyewear >= WEARS else glasses > HAS_NONE
         total = total + np.where(clash, REFUSED**2, 0.0)
         return np.asarray(np.sqrt(total), dtype=np.float32)
 
-    def _too_similar(self, row: int, avoid: FloatArray) -> bool:
-        if not len(avoid):
-            return False
-        return float(similarity(self.pool.embeddings[row], avoid).max()) >= self.max_similarity
+    def _closest(self, row: int, others: FloatArray) -> float:
+        return float(similarity(self.pool.embeddings[row], others).max(initial=-1.0))
 
     def _portrait(
         self, row: int, mirrored: bool, size: PortraitSize
@@ -196,3 +222,8 @@ def portrait_face(size: int) -> Face:
         [[0.385, 0.475], [0.615, 0.475], [0.5, 0.61], [0.405, 0.71], [0.595, 0.71]]
     )
     return Face(box, eyes_nose_mouth * size, 1.0)
+
+
+def look_row(look: Look) -> list[float]:
+    """Return a look as one row of labels, in the order of `LOOK_FIELDS`."""
+    return [*(float(getattr(look, name)) for name in SCALARS), *look.groups]
