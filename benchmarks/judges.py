@@ -201,8 +201,8 @@ def attribute_readers(second: SecondEncoder | None, threads: int) -> list[Attrib
     looks = LookReader(threads=threads)
 
     def own(image: ImageArray, landmarks: FloatArray) -> tuple[float, float]:
-        female, years = looks.attributes([align_chip(image, landmarks).pixels])
-        return float(female[0]), float(years[0])
+        (traits,) = looks.traits([align_chip(image, landmarks).pixels])
+        return traits.p_female, traits.age
 
     readers = [AttributeReader("built-in", own, True)]
     if second is not None and second.reads_attributes:

@@ -52,7 +52,7 @@ def build_record(
 
     Args:
         benchmark: Its name, which is the name of the file, too.
-        settings: The options of the run.
+        settings: The options of the run; paths among them are left out.
         counts: The denominators, misses among them.
         figures: The measurements.
         asked: The values asked for.
@@ -66,7 +66,7 @@ def build_record(
         "weights_manifest_sha256": hashlib.sha256(manifest).hexdigest(),
         "machine": {"cpu": cpu_name(), "usable_cores": usable_cores()},
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-        "settings": rounded(settings),
+        "settings": {k: rounded(v) for k, v in settings.items() if not isinstance(v, Path)},
         "counts": rounded(counts),
         "figures": rounded(figures),
         "asked": [rounded(asdict(row) | {"met": row.met}) for row in asked],
@@ -114,14 +114,18 @@ def _check_json(value: Any, where: str) -> None:
         raise ValueError(f"{where}: {value} is not finite")
 
 
-def write_record(record: Mapping[str, Any], folder: Path = RESULTS) -> Path:
+def write_record(record: Mapping[str, Any], folder: Path) -> Path:
     """Check a record and write it to ``<folder>/<benchmark>.json``.
+
+    Args:
+        record: What `build_record` returned.
+        folder: `RESULTS`, or another one for a run that is only a try.
 
     Raises:
         ValueError: If the record is incomplete.
     """
     check_record(record)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{record['benchmark']}.json"
     path.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return path

@@ -88,7 +88,7 @@ def _ground(size_wh: tuple[int, int], rng: np.random.Generator) -> NDArray[np.fl
         rows = max(2, height * 2**octave // 1280)
         columns = max(2, width * 2**octave // (STRETCH * 1280))
         noise = rng.standard_normal((rows, columns, 3), np.float32)
-        noise = 0.6 * noise.mean(axis=2, keepdims=True) + 0.4 * noise
+        noise = noise.mean(axis=2, keepdims=True) + 0.2 * noise
         smooth = cv2.resize(noise, size_wh, interpolation=cv2.INTER_CUBIC)
         out += np.float32(30 * 0.85 ** (octave - 4)) * smooth
     return out

@@ -25,7 +25,7 @@ from anonyface.types import AnonymizeResult, ImageArray
 from benchmarks import fresh_process, stages
 from benchmarks.centerface import load_centerface
 from benchmarks.contract import Asked, Spread, measure, print_asked, print_table, spread
-from benchmarks.records import build_record, write_record
+from benchmarks.records import RESULTS, build_record, write_record
 from benchmarks.scenes import make_group
 
 Detect: TypeAlias = Callable[[ImageArray], Sized]
@@ -222,6 +222,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--people", type=int, default=40, help="generated people in the scenes")
     parser.add_argument("--seed", type=int, default=1, help="seed of the scenes")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the result")
     options = parser.parse_args()
     cv2.setNumThreads(options.threads)
     generator = Generator(threads=options.threads)
@@ -245,7 +246,7 @@ def main() -> None:
     record = build_record(
         "speed", settings=vars(options), counts=counts, figures=figures, asked=asked
     )
-    write_record(record)
+    write_record(record, options.results)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Fit the eyewear classifier on portraits labelled by eye: ``python -m training.fit_eyewear ZIP``.
 
-The labels are indices in ``eyewear_labels.json``. Generated: rows of `sample_latents`; all of the first
-512 were looked at ("with", "unclear"), of the others those under "with_beyond" and "without_beyond".
-Photographed: rows of FairFace's training set that an earlier fit was unsure of.
+The labels are indices in ``eyewear_labels.json``. Generated: rows of `sample_latents`; all of the
+first 512 were looked at ("with", "unclear"), of the others those under "with_beyond" and
+"without_beyond". Photographed: rows of FairFace's training set that an earlier fit was unsure of.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def main() -> None:
     arrays: dict[str, FloatArray] = {}
     figures: dict[str, str] = {"faces fitted on": str(len(features)), "held out": str(len(held))}
     for trait in ("gender", "age", "group"):
-        model = LogisticRegression(C=1.0, max_iter=500).fit(features, labels[trait])
+        model = LogisticRegression(C=1.0, max_iter=2000).fit(features, labels[trait])
         weight, bias = model.coef_.T, model.intercept_
         if weight.shape[1] == 1:  # binary: one logit; write it as two classes
             weight, bias = np.hstack([-weight / 2, weight / 2]), np.array([-bias[0], bias[0]]) / 2

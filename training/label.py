@@ -10,10 +10,11 @@ from anonyface.detection.retinaface import RetinaFace
 from anonyface.identities.generator import Generator
 from anonyface.identities.looks import LookReader
 from anonyface.identities.pool import LOOK_FIELDS, look_row, portrait_face
+from anonyface.landmarks import topology as topo
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.swapping.mask import build_regions
 from anonyface.swapping.skin import fit_skin, to_lab
-from anonyface.types import FloatArray, ImageArray
+from anonyface.types import FloatArray, ImageArray, Mesh
 from anonyface.verification.alignment import align_chip
 from anonyface.verification.encoder import DlibEncoder
 
@@ -34,6 +35,26 @@ def chip_of(generator: Generator, w: FloatArray) -> ImageArray:
     """The (150, 150, 3) aligned chip of a latent's 256-px portrait."""
     pixels = generator.render(w, size=256)
     return align_chip(pixels, portrait_face(256).landmarks).pixels
+
+
+def clearness(pixels: ImageArray, mesh: Mesh) -> float:
+    """Share of bare skin in the band around the features, or on the forehead if that has less.
+
+    Args:
+        pixels: (h, w, 3) RGB uint8 upright portrait.
+        mesh: Its mesh.
+
+    Returns:
+        0 (hat, fringe, hands) to 1.
+    """
+    lab = to_lab(pixels)
+    regions = build_regions(mesh.points, lab.shape)
+    band = regions.soft * regions.band
+    skin = fit_skin(lab, mesh.points).likelihood(lab)
+    brows = int(mesh.points[np.concatenate([topo.LEFT_BROW, topo.RIGHT_BROW]), 1].mean())
+    parts = [(skin * band)[:brows].sum() / max(float(band[:brows].sum()), 1e-6)]
+    parts.append((skin * band).sum() / max(float(band.sum()), 1e-6))
+    return float(min(parts))
 
 
 class Labeller:
@@ -59,11 +80,7 @@ class Labeller:
         face = max(faces, key=lambda f: f.size)
         (mesh,) = self.mesh(pixels, [face])
         (look,) = self.looks(pixels, [face], [mesh])
-        lab = to_lab(pixels)
-        regions = build_regions(mesh.points, lab.shape)
-        band = regions.soft * regions.band
-        skin = fit_skin(lab, mesh.points).likelihood(lab)
-        clear = float((skin * band).sum() / max(float(band.sum()), 1e-6))
+        clear = clearness(pixels, mesh)
         row = np.array([*look_row(look), face.score, mesh.presence, clear], dtype=np.float32)
         return Labelled(
             pixels=pixels,

@@ -8,7 +8,14 @@ import cv2
 import numpy as np
 
 from anonyface.errors import FaceError
-from anonyface.swapping.mask import Regions, build_regions, face_width, smoothstep
+from anonyface.swapping.mask import (
+    Regions,
+    build_regions,
+    exempt,
+    face_width,
+    lower_face,
+    smoothstep,
+)
 from anonyface.swapping.skin import fit_skin, to_lab
 from anonyface.swapping.texture import match_texture
 from anonyface.swapping.tone import match_shading
@@ -17,6 +24,11 @@ from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
 
 WORK_PX = 420
 """Wider faces are worked on at this width and enlarged: the portrait has no more to give."""
+
+
+MASKED_PRESENCE = 0.7
+MASKED_SKIN = 0.3
+"""A face whose mesh is unsure and whose lower half shows less skin than this wears a mask."""
 
 
 @dataclass(frozen=True)
@@ -44,30 +56,30 @@ class MeshSwapper:
         """
         factor = min(1.0, WORK_PX / face_width(mesh.points))
         if factor == 1.0:
-            new, alpha = self._swap(crop.pixels, mesh.points, identity)
+            new, alpha = self._swap(crop.pixels, mesh, identity)
         else:
-            new, alpha = self._swap_large(crop.pixels, mesh.points, identity, factor)
+            new, alpha = self._swap_large(crop.pixels, mesh, identity, factor)
         weight = alpha[..., None]
         mixed = crop.pixels + (new - crop.pixels) * weight
         return Patch(pixels=np.round(mixed).astype(np.uint8), alpha=alpha)
 
     def _swap_large(
-        self, pixels: ImageArray, points: FloatArray, identity: Identity, factor: float
+        self, pixels: ImageArray, mesh: Mesh, identity: Identity, factor: float
     ) -> tuple[FloatArray, FloatArray]:
         height, width = pixels.shape[:2]
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
         small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        scaled = points * np.array([size[0] / width, size[1] / height, factor], dtype=np.float32)
-        new, alpha = self._swap(small, scaled, identity)
+        scale = np.array([size[0] / width, size[1] / height, factor], dtype=np.float32)
+        new, alpha = self._swap(small, Mesh(mesh.points * scale, mesh.presence), identity)
         large = cv2.resize(new, (width, height), interpolation=cv2.INTER_CUBIC)
         mask = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.clip(large, 0, 255).astype(np.float32), np.asarray(mask, dtype=np.float32)
 
     def _swap(
-        self, pixels: ImageArray, points: FloatArray, identity: Identity
+        self, pixels: ImageArray, mesh: Mesh, identity: Identity
     ) -> tuple[FloatArray, FloatArray]:
         """New face (h, w, 3) float32 over the whole crop, and alpha (h, w)."""
-        height, width = pixels.shape[:2]
+        (height, width), points = pixels.shape[:2], mesh.points
         placed = blend_geometry(points, identity.mesh.points, shape=self.shape, mouth=self.mouth)
         new = warp_portrait(identity.pixels, identity.mesh.points, placed, (width, height))
         old = pixels.astype(np.float32)
@@ -76,6 +88,8 @@ class MeshSwapper:
         old_lab, new_lab = to_lab(pixels), to_lab(np.clip(new, 0, 255))
         old_skin = fit_skin(old_lab, points).likelihood(old_lab)
         new_skin = fit_skin(new_lab, points).likelihood(new_lab)
+        if mesh.presence < MASKED_PRESENCE:
+            regions = spare_face_mask(regions, points, old_skin)
         inside = (regions.edge > 0).astype(np.float32)
         lit = match_shading(new, old, old_skin * new_skin * inside, regions, size)
         alpha = blend_alpha(regions, old_skin, new_skin, size)
@@ -83,6 +97,20 @@ class MeshSwapper:
             raise FaceError("no part of the face lies inside the image", stage="swapping")
         rng = np.random.default_rng(identity.seed)
         return match_texture(lit, old, regions.core * (alpha > 0.9), rng), alpha
+
+
+def spare_face_mask(regions: Regions, points: FloatArray, old_skin: FloatArray) -> Regions:
+    """Leave a medical mask or a scarf on: below the nose only what is bare skin is replaced.
+
+    Args:
+        regions: Masks of the crop.
+        points: (468, 3) mesh in crop coordinates.
+        old_skin: (h, w) skin likelihood of the original.
+    """
+    lower = lower_face(points, old_skin.shape)
+    weight = lower * regions.soft
+    bare = float((old_skin * weight).sum() / max(float(weight.sum()), 1e-6))
+    return exempt(regions, lower) if bare < MASKED_SKIN else regions
 
 
 def blend_alpha(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ CORE = np.concatenate(
         np.array([1, 2, 98, 327, 48, 278]),
     ]
 )
+NOSE_BASE = 2
 _SUBPIXEL = 4  # bits of sub-pixel precision of cv2.fillPoly
 
 
@@ -69,6 +70,33 @@ def build_regions(points: FloatArray, image_hw: tuple[int, ...]) -> Regions:
     away = (outside - CORE_MARGIN * width) / max(1.0, BAND_RAMP * width)
     band = smoothstep(away)
     return Regions(edge=edge, soft=soft, core=1 - band, band=band)
+
+
+def lower_face(points: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
+    """(h, w) float32 in [0, 1]: 1 below the nose, seen along the face's own down axis.
+
+    Args:
+        points: (468, 3) mesh in crop coordinates.
+        image_hw: Height and width of the crop.
+    """
+    down = points[topo.CHIN, :2] - points[topo.FOREHEAD_TOP, :2]
+    down = down / max(float(np.hypot(*down)), 1e-6)
+    start = points[NOSE_BASE, :2] - 0.06 * face_width(points) * down
+    ys = np.arange(image_hw[0], dtype=np.float32)[:, None] - start[1]
+    xs = np.arange(image_hw[1], dtype=np.float32)[None] - start[0]
+    along = ys * down[1] + xs * down[0]
+    return smoothstep(np.asarray(along / (0.08 * face_width(points)) + 0.5, dtype=np.float32))
+
+
+def exempt(regions: Regions, where: FloatArray) -> Regions:
+    """Take part of the core out: there, too, only bare skin is replaced.
+
+    Args:
+        regions: Masks of the crop.
+        where: (h, w) float32 in [0, 1], 1 where the core is given up.
+    """
+    core = np.asarray(regions.core * (1 - where), dtype=np.float32)
+    return replace(regions, core=core, band=np.asarray(1 - core, dtype=np.float32))
 
 
 def smoothstep(x: FloatArray) -> FloatArray:

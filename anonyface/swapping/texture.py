@@ -65,7 +65,7 @@ def _match_sharpness(new: FloatArray, wanted: float, where: FloatArray) -> Float
 
 
 def _luma(rgb: FloatArray) -> FloatArray:
-    return np.asarray(rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32), dtype=np.float32)
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.float32)
 
 
 def _detail(luma: FloatArray, where: FloatArray) -> float:

@@ -1,0 +1,72 @@
+"""Thresholds, true accept rates and ranks: on numbers small enough to check by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.identification import (
+    accepted,
+    compare,
+    impostor_scores,
+    rank1,
+    share,
+    threshold_at_far,
+)
+
+
+@pytest.mark.parametrize("far", [1e-1, 1e-2, 1e-3])
+def test_only_the_share_allowed_passes_the_threshold(far: float) -> None:
+    scores = np.random.default_rng(1).normal(size=20_000)
+    threshold = threshold_at_far(scores, far)
+    assert threshold is not None
+    assert accepted(scores, threshold).sum() == round(far * 20_000)
+
+
+def test_too_few_impostors_give_no_threshold() -> None:
+    assert threshold_at_far(np.linspace(0, 1, 999), 1e-3) is None
+    assert threshold_at_far([], 1e-3) is None
+
+
+def test_a_face_not_found_is_not_accepted() -> None:
+    assert accepted([0.9, np.nan, 0.1], 0.5).tolist() == [True, False, False]
+
+
+def test_rank1_wants_the_own_entry_first() -> None:
+    scores = [[0.9, 0.1, 0.2], [0.8, 0.7, 0.1], [0.3, 0.3, 0.3]]
+    assert rank1(scores).tolist() == [True, False, True]
+
+
+def test_rank1_without_a_face_finds_nobody() -> None:
+    nan = np.nan
+    assert rank1([[nan, nan], [0.1, 0.9]]).tolist() == [False, True]
+    assert rank1([[nan, 0.2], [nan, 0.9]]).tolist() == [False, True]
+
+
+def test_euclidean_is_one_minus_the_distance() -> None:
+    a, b = np.array([[0.0, 3.0]]), np.array([[4.0, 0.0], [0.0, 3.0]])
+    assert compare(a, b, "euclidean") == pytest.approx(np.array([[-4.0, 1.0]]), abs=1e-5)
+
+
+def test_cosine_ignores_length() -> None:
+    a, b = np.array([[2.0, 0.0]]), np.array([[5.0, 0.0], [0.0, 1.0]])
+    assert compare(a, b, "cosine") == pytest.approx(np.array([[1.0, 0.0]]), abs=1e-6)
+
+
+def test_impostors_are_pairs_of_different_people_with_faces() -> None:
+    embeddings = np.array([[0.0], [9.0], [1.0], [np.nan]], np.float32)
+    scores = impostor_scores(["a", "a", "b", "c"], embeddings, "euclidean")
+    assert sorted(scores.tolist()) == pytest.approx([-7.0, 0.0], abs=1e-5)
+
+
+def test_share_of_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        share([])
+
+
+@pytest.mark.parametrize("hits", [0, 3, 10])
+def test_the_interval_holds_the_share(hits: int) -> None:
+    found = share([True] * hits + [False] * (10 - hits))
+    assert (found.hits, found.of) == (hits, 10)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.low < found.high
