@@ -36,9 +36,11 @@ from anonyface.verification.encoder import similarity, unit
 
 TRIES = 4
 """Identities put on before a face is covered: the first one and three redraws."""
+SHORTLIST = 16
+"""Offers asked for; the redraws are the ones least like the original among them."""
 MIN_FACE_PX = 12
 """Smaller faces carry too little to bend a mesh to: they are covered."""
-DOUBTFUL_SCORE, DOUBTFUL_PRESENCE = 0.8, 0.1
+DOUBTFUL_SCORE, DOUBTFUL_PRESENCE = 0.8, 0.5
 """Below both, a detection is more likely a pattern than a face: covered, not given a face."""
 VERIFY_FACE_PX = 24
 """Below this the encoder can't tell people apart, neither before nor after: nothing to verify."""
@@ -127,7 +129,7 @@ class Replacer:
                 taken=reserved,
                 seed=seed,
             )
-            offers = tuple(islice(self.identities(request), TRIES))
+            offers = self._choose(request, subject)
             if offers:
                 reserved = np.concatenate([reserved, offers[0].embedding[None]])
             plans.append(Plan(subject=subject, offers=offers))
@@ -170,6 +172,12 @@ class Replacer:
             stage="verification",
             face=face,
         )
+
+    def _choose(self, request: IdentityRequest, subject: Subject) -> tuple[Offer, ...]:
+        """The offer that fits best, then the least similar of those that fit well."""
+        offers = list(islice(self.identities(request), SHORTLIST))
+        others = sorted(offers[1:], key=lambda o: float(similarity(o.embedding, subject.embedding)))
+        return (*offers[:1], *others[: TRIES - 1])
 
     def study(self, image: ImageArray, face: Face) -> Subject:
         """Read mesh, look and embedding off a face.

@@ -12,8 +12,8 @@ from anonyface.identities.looks import LookReader
 from anonyface.identities.pool import LOOK_FIELDS, look_row, portrait_face
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.mesh import FaceMesh
+from anonyface.landmarks.skin import fit_skin, to_lab
 from anonyface.swapping.mask import build_regions
-from anonyface.swapping.skin import fit_skin, to_lab
 from anonyface.types import FloatArray, ImageArray, Mesh
 from anonyface.verification.alignment import align_chip
 from anonyface.verification.encoder import DlibEncoder
@@ -50,7 +50,7 @@ def clearness(pixels: ImageArray, mesh: Mesh) -> float:
     lab = to_lab(pixels)
     regions = build_regions(mesh.points, lab.shape)
     band = regions.soft * regions.band
-    skin = fit_skin(lab, mesh.points).likelihood(lab)
+    skin = fit_skin(lab, mesh).likelihood(lab)
     brows = int(mesh.points[np.concatenate([topo.LEFT_BROW, topo.RIGHT_BROW]), 1].mean())
     parts = [(skin * band)[:brows].sum() / max(float(band[:brows].sum()), 1e-6)]
     parts.append((skin * band).sum() / max(float(band.sum()), 1e-6))

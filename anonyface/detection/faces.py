@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
+from anonyface.detection.boxes import area, intersection
 from anonyface.detection.retinaface import SURE_SCORE, RetinaFace
 from anonyface.errors import FaceError
 from anonyface.landmarks.mesh import FaceMesh
@@ -9,6 +14,8 @@ from anonyface.types import Detail, Face, ImageArray
 
 CONFIRMED = 0.5
 """Presence the mesh must see in a face that the detector alone is not sure of."""
+BORROWED = 0.2
+"""Share of an unsure box inside a sure one from which on it is taken for a part of it."""
 SMALL_PX = 24
 SURE_SMALL_SCORE = 0.65
 """Patterns in cloth and leaves look like faces of a few pixels: those must convince more."""
@@ -32,9 +39,16 @@ class FaceFinder:
 
     def __call__(self, image: ImageArray, /) -> list[Face]:
         """Return the faces in an (H, W, 3) RGB uint8 image, most confident first."""
-        return [f for f in self.detector(image) if is_sure(f) or self._confirmed(image, f)]
+        found = self.detector(image)
+        sure = [f for f in found if is_sure(f)]
+        return sure + [f for f in found if not is_sure(f) and self._confirmed(image, f, sure)]
 
-    def _confirmed(self, image: ImageArray, face: Face) -> bool:
+    def _confirmed(self, image: ImageArray, face: Face, sure: Sequence[Face]) -> bool:
+        box = face.box[None]
+        if sure:
+            common = intersection(box, np.stack([f.box for f in sure]))[0]
+            if common.max() > BORROWED * area(box)[0]:
+                return False  # the mesh would snap to the sure face beside it
         try:
             (mesh,) = self.mesh(image, [face])
         except FaceError:

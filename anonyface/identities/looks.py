@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from anonyface.errors import FaceError
 from anonyface.identities.eyewear import load_eyewear
 from anonyface.identities.traits import Traits, load_traits, trait_features
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.pose import estimate_pose, measure_expression
+from anonyface.landmarks.skin import SkinModel, fit_skin, to_lab
 from anonyface.runtime import open_session, run
 from anonyface.types import Face, FloatArray, ImageArray, Look, Mesh
 from anonyface.verification.alignment import align_chip
@@ -18,6 +20,7 @@ from anonyface.verification.encoder import DlibEncoder
 
 MEAN_RGB = np.array([122.782, 117.001, 104.298], dtype=np.float32)
 CHIP_PX = 150
+SKIN_PX = 128
 INNER_PX = 140
 """Age and gender networks want padding 0.2 where the chip has 0.25: 1.4 / 1.5 of it."""
 
@@ -77,6 +80,10 @@ class LookReader:
         left, right = (_median_lab(image, mesh, c) for c in (topo.LEFT_CHEEK, topo.RIGHT_CHEEK))
         eyes = [_median_lab(image, mesh, c)[0] for c in (topo.LEFT_EYE, topo.RIGHT_EYE)]
         hair = [_median_lab(image, mesh, c)[0] for c in (topo.MOUSTACHE, topo.CHIN_PATCH)]
+        skin = _skin(image, mesh)
+        if skin.masked:  # the cheeks are cloth, and nothing is known of a beard
+            left = right = skin.centre
+            hair = [skin.centre[0]]
         cheeks = float((left[0] + right[0]) / 2)
         return Look(
             p_female=traits.p_female,
@@ -120,3 +127,17 @@ def _median_lab(image: ImageArray, mesh: Mesh, outline: topo.Indices) -> FloatAr
     colours = image[xy[:, 1], xy[:, 0]].astype(np.float32)[None] / 255
     lab = cv2.cvtColor(colours, cv2.COLOR_RGB2LAB)[0]
     return np.asarray(np.median(lab, axis=0), dtype=np.float32)
+
+
+def _skin(image: ImageArray, mesh: Mesh) -> SkinModel:
+    """The skin model of a face, from its surroundings shrunk to at most `SKIN_PX`."""
+    low = np.maximum(np.floor(mesh.points[:, :2].min(axis=0)), 0).astype(int)
+    high = np.ceil(mesh.points[:, :2].max(axis=0)).astype(int) + 1
+    part = image[low[1] : high[1], low[0] : high[0]]
+    if not part.size:
+        raise FaceError("the face lies outside of the image", stage="identities")
+    factor = min(1.0, SKIN_PX / max(part.shape[:2]))
+    size = (max(1, round(part.shape[1] * factor)), max(1, round(part.shape[0] * factor)))
+    small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    moved = (mesh.points - np.array([*low, 0], dtype=np.float32)) * np.float32(factor)
+    return fit_skin(to_lab(small), Mesh(moved, mesh.presence))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from anonyface.errors import FaceError
+from anonyface.landmarks.skin import fit_skin, to_lab
 from anonyface.swapping.mask import (
     Regions,
     build_regions,
@@ -16,19 +17,13 @@ from anonyface.swapping.mask import (
     lower_face,
     smoothstep,
 )
-from anonyface.swapping.skin import fit_skin, to_lab
 from anonyface.swapping.texture import match_texture
-from anonyface.swapping.tone import match_shading
+from anonyface.swapping.tone import limit_casts, limit_highlights, match_contrast, match_shading
 from anonyface.swapping.warp import blend_geometry, warp_portrait
 from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
 
 WORK_PX = 420
 """Wider faces are worked on at this width and enlarged: the portrait has no more to give."""
-
-
-MASKED_PRESENCE = 0.7
-MASKED_SKIN = 0.3
-"""A face whose mesh is unsure and whose lower half shows less skin than this wears a mask."""
 
 
 @dataclass(frozen=True)
@@ -86,31 +81,21 @@ class MeshSwapper:
         regions = build_regions(points, (height, width))
         size = face_width(points)
         old_lab, new_lab = to_lab(pixels), to_lab(np.clip(new, 0, 255))
-        old_skin = fit_skin(old_lab, points).likelihood(old_lab)
-        new_skin = fit_skin(new_lab, points).likelihood(new_lab)
-        if mesh.presence < MASKED_PRESENCE:
-            regions = spare_face_mask(regions, points, old_skin)
+        old_model = fit_skin(old_lab, mesh)
+        old_skin = old_model.likelihood(old_lab)
+        new_skin = fit_skin(new_lab, Mesh(points, 1.0)).likelihood(new_lab)
+        if old_model.masked:  # a medical mask or a scarf stays on: below the nose, only bare skin
+            regions = exempt(regions, lower_face(points, (height, width)))
         inside = (regions.edge > 0).astype(np.float32)
         lit = match_shading(new, old, old_skin * new_skin * inside, regions, size)
         alpha = blend_alpha(regions, old_skin, new_skin, size)
         if not np.any(alpha > 0.5):
             raise FaceError("no part of the face lies inside the image", stage="swapping")
-        rng = np.random.default_rng(identity.seed)
-        return match_texture(lit, old, regions.core * (alpha > 0.9), rng), alpha
-
-
-def spare_face_mask(regions: Regions, points: FloatArray, old_skin: FloatArray) -> Regions:
-    """Leave a medical mask or a scarf on: below the nose only what is bare skin is replaced.
-
-    Args:
-        regions: Masks of the crop.
-        points: (468, 3) mesh in crop coordinates.
-        old_skin: (h, w) skin likelihood of the original.
-    """
-    lower = lower_face(points, old_skin.shape)
-    weight = lower * regions.soft
-    bare = float((old_skin * weight).sum() / max(float(weight.sum()), 1e-6))
-    return exempt(regions, lower) if bare < MASKED_SKIN else regions
+        shown = regions.core * (alpha > 0.9)
+        lit = match_contrast(lit, old, shown * regions.bare, size)
+        lit = limit_highlights(lit, old, old_skin * inside, regions.bare)
+        lit = limit_casts(lit, old_model.centre, regions.bare)
+        return match_texture(lit, old, shown, np.random.default_rng(identity.seed)), alpha
 
 
 def blend_alpha(

@@ -41,12 +41,14 @@ class Regions:
         soft: Outline with its soft inner edge, in [0, 1].
         core: 1 where the features are that make a face recognisable; always replaced.
         band: 1 - core, rising from 0 at the core's border: here hair and occluders are respected.
+        bare: 0 in eyes and mouth, 1 elsewhere: where only skin is expected.
     """
 
     edge: FloatArray
     soft: FloatArray
     core: FloatArray
     band: FloatArray
+    bare: FloatArray
 
 
 def face_width(points: FloatArray) -> float:
@@ -69,7 +71,7 @@ def build_regions(points: FloatArray, image_hw: tuple[int, ...]) -> Regions:
     outside = _outside_distance(hull, image_hw)
     away = (outside - CORE_MARGIN * width) / max(1.0, BAND_RAMP * width)
     band = smoothstep(away)
-    return Regions(edge=edge, soft=soft, core=1 - band, band=band)
+    return Regions(edge=edge, soft=soft, core=1 - band, band=band, bare=_bare(points, image_hw))
 
 
 def lower_face(points: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
@@ -107,6 +109,15 @@ def smoothstep(x: FloatArray) -> FloatArray:
     """
     x = np.clip(x, 0, 1)
     return np.asarray(x * x * (3 - 2 * x), dtype=np.float32)
+
+
+def _bare(points: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
+    openings = np.zeros(image_hw[:2], dtype=np.uint8)
+    for outline in (topo.LEFT_EYE, topo.RIGHT_EYE, topo.LIPS_INNER):
+        openings |= _fill(points[outline, :2], image_hw)
+    sigma = max(0.8, 0.02 * face_width(points))
+    soft = cv2.GaussianBlur(openings.astype(np.float32) / 255, (0, 0), sigma)
+    return np.asarray(1 - np.clip(2 * soft, 0, 1), dtype=np.float32)
 
 
 def _fill(polygon: FloatArray, image_hw: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -20,6 +20,13 @@ GAIN_LIMITS = (0.2, 4.0)
 EDGE_SIGMA = 0.05
 EDGE_REACH = 0.07
 """Smoothness and depth of the last correction along the outline, in face widths."""
+CONTRAST_LIMITS = (0.75, 1.5)
+BRIGHTEST_PERCENT, HEADROOM, OVERSHOOT = 98.0, 1.05, 0.25
+"""Highlights above 1.05 times this percentile of the old skin keep a quarter of the excess."""
+GREY_TINT, MAX_CAST = 0.35, 14.0
+"""Tint of grey things as a share of the skin's, and how far they may stray, L*a*b* units."""
+DARK = 0.7
+"""Share of the skin's lightness below which a pixel is hair rather than skin."""
 WORK_PX = 96
 """The shading is computed on a crop shrunk to about this width of face."""
 
@@ -57,6 +64,96 @@ def match_shading(
     out = new * cv2.resize(gain, shape, interpolation=cv2.INTER_LINEAR)
     out += cv2.resize(correction, shape, interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.clip(out, 0, 255), dtype=np.float32)
+
+
+def match_contrast(new: FloatArray, old: FloatArray, where: FloatArray, width: float) -> FloatArray:
+    """Give the features of the new face the contrast of the old ones.
+
+    A portrait taken in soft light looks flat in a photo with hard light, and the other way round.
+    One factor is measured, the ratio of the spreads of what is finer than the shading.
+
+    Args:
+        new: (h, w, 3) float32 RGB 0-255, already of the right shading.
+        old: (h, w, 3) float32 RGB 0-255.
+        where: (h, w) float32 weight of the pixels to compare.
+        width: Face width in pixels.
+
+    Returns:
+        (h, w, 3) float32 RGB 0-255.
+    """
+    luma, luma_old = _luma(new), _luma(old)
+    smooth, smooth_old = _smooth(luma, width), _smooth(luma_old, width)
+    weight = where / max(float(where.sum()), 1e-6)
+    have = float(np.sqrt(((luma - smooth) ** 2 * weight).sum()))
+    wanted = float(np.sqrt(((luma_old - smooth_old) ** 2 * weight).sum()))
+    factor = float(np.clip(wanted / max(have, 1e-3), *CONTRAST_LIMITS))
+    # As a gain of lightness: the colours of the portrait are not made louder.
+    gain = np.maximum(smooth + factor * (luma - smooth), 0) / np.maximum(luma, 1)
+    return np.asarray(np.clip(new * gain[..., None], 0, 255), dtype=np.float32)
+
+
+def limit_highlights(
+    new: FloatArray, old: FloatArray, skin: FloatArray, bare: FloatArray
+) -> FloatArray:
+    """Hold the skin of the new face below the brightest skin of the old one.
+
+    A highlight of the portrait, brightened together with the skin around it, would burn out.
+
+    Args:
+        new: (h, w, 3) float32 RGB 0-255.
+        old: (h, w, 3) float32 RGB 0-255.
+        skin: (h, w) float32 weight of skin in the original.
+        bare: (h, w) float32 in [0, 1]: where the limit holds; not in eyes and mouth.
+
+    Returns:
+        (h, w, 3) float32 RGB 0-255.
+    """
+    luma = _luma(old)[skin > 0.5]
+    if luma.size < 16:
+        return new
+    limit = float(np.percentile(luma, BRIGHTEST_PERCENT)) * HEADROOM
+    have = _luma(new)
+    over = np.maximum(have - limit, 0)
+    factor = (have - (1 - OVERSHOOT) * over * bare) / np.maximum(have, 1e-3)
+    return np.asarray(new * factor[..., None], dtype=np.float32)
+
+
+def limit_casts(new: FloatArray, skin_lab: FloatArray, bare: FloatArray) -> FloatArray:
+    """Keep teeth, the white of the eye and hair from taking a colour no light would give them.
+
+    The gain that turns the portrait's skin into the photo's can turn its teeth cyan and a moustache
+    blue. A grey thing in light that tints skin is tinted a little the same way.
+
+    Args:
+        new: (h, w, 3) float32 RGB 0-255.
+        skin_lab: (3,) L*a*b* of the original's skin.
+        bare: (h, w) float32 in [0, 1], 0 in eyes and mouth: there, and where it is much darker
+            than skin, the limit holds.
+
+    Returns:
+        (h, w, 3) float32 RGB 0-255.
+    """
+    lab = cv2.cvtColor(np.clip(new, 0, 255) / np.float32(255), cv2.COLOR_RGB2LAB)
+    dark = np.clip((DARK * skin_lab[0] - lab[..., 0]) / (0.15 * skin_lab[0]), 0, 1)
+    free = bare * (1 - dark)
+    grey = GREY_TINT * skin_lab[1:]
+    off = lab[..., 1:] - grey
+    excess = np.minimum(1, MAX_CAST / np.maximum(np.hypot(off[..., 0], off[..., 1]), 1e-3))
+    keep = excess + (1 - excess) * free
+    lab[..., 1:] = grey + off * keep[..., None]
+    changed = np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), dtype=np.float32) * 255
+    return np.where((keep < 1)[..., None], changed, new).astype(np.float32)
+
+
+def _luma(rgb: FloatArray) -> FloatArray:
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.float32)
+
+
+def _smooth(image: FloatArray, width: float) -> FloatArray:
+    factor = min(1.0, WORK_PX / width)
+    small = _blur(_shrink(image, factor), SHADING_SIGMA * width * factor)
+    size = (image.shape[1], image.shape[0])
+    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def _quotient(old: FloatArray, new: FloatArray, weight: FloatArray, sigma: float) -> FloatArray:

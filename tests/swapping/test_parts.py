@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from anonyface.errors import FaceError
 from anonyface.identities.pool import portrait_face
 from anonyface.landmarks.mesh import FaceMesh
+from anonyface.landmarks.skin import fit_skin, to_lab
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.mask import build_regions, face_width
-from anonyface.swapping.skin import fit_skin, to_lab
 from anonyface.swapping.texture import _detail, _grain, _luma, match_texture
 from anonyface.swapping.tone import match_shading
 from anonyface.swapping.warp import CONTROL, blend_geometry, warp_portrait
@@ -133,7 +133,7 @@ def test_grain_is_added_at_the_photos_level() -> None:
 
 def test_skin_is_told_from_hair_and_cloth(people: list, meshes: list[Mesh]) -> None:
     lab = to_lab(people[1])
-    skin = fit_skin(lab, meshes[1].points).likelihood(lab)
+    skin = fit_skin(lab, meshes[1]).likelihood(lab)
     nose, cheek = meshes[1].points[[5, 50], :2].round().astype(int)
     assert skin[nose[1], nose[0]] > 0.8
     assert skin[cheek[1], cheek[0]] > 0.5
