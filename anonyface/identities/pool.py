@@ -41,6 +41,8 @@ TOLERANCE = {
 """How far off a nobody may be before it shows: the unit of the search's distance."""
 MIRRORED = ("yaw", "side_light")
 """What changes its sign when a portrait is mirrored."""
+OTHER_GENDER = 4.0
+"""Distance added for a nobody of the other gender, as far as the original's was sure."""
 CHILD_AGE = 14.0
 """Children get children: across this age the distance in age counts four times."""
 WEARS = 0.7
@@ -180,6 +182,9 @@ class PoolIdentities:
             if name == "age":
                 across = (have < CHILD_AGE) != (look.age < CHILD_AGE)
                 off = off * np.where(across, 4.0, 1.0)
+            if name == "p_female":
+                across = (have >= 0.5) != (look.p_female >= 0.5)
+                off = off + across * OTHER_GENDER * abs(2 * look.p_female - 1)
             total = total + off**2
         have = self.pool.labels[:, [LOOK_FIELDS.index(g) for g in GROUPS]]
         hellinger = ((np.sqrt(have) - np.sqrt(np.array(look.groups, np.float32))) ** 2).sum(axis=1)
