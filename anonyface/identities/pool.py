@@ -22,14 +22,14 @@ from anonyface.weights import read_weights, weights_dir
 GROUPS = tuple(f"group_{i}" for i in range(7))
 SCALARS = tuple(f.name for f in fields(Look) if f.name != "groups")
 LOOK_FIELDS = (*SCALARS, *GROUPS)
-GROUP_TOLERANCE = 0.45
+GROUP_TOLERANCE = 0.33
 """Hellinger distance between two faces' group probabilities that begins to show."""
 
 TOLERANCE = {
     "p_female": 0.25,
-    "age": 6.0,
+    "age": 4.5,
     "skin_tone": 9.0,
-    "yaw": 6.0,
+    "yaw": 4.5,
     "pitch": 8.0,
     "mouth_open": 0.07,
     "smile": 0.06,
@@ -52,10 +52,10 @@ REFUSED = 100.0
 """Distance added for a mismatch that always shows, so that such people come last."""
 HAIR_TOLERANCE = 0.12
 """Share of forehead and temples under hair that begins to show, in units of the distance."""
-RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.3, 0.08
+RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.45, 0.06
 """A nobody costs the more the closer it is to the original: far ones need no redraw."""
 SHORTLIST = 40
-SPREAD = 0.6
+SPREAD = 0.45
 """Randomness of the choice, in units of the distance: keeps photos unlinkable."""
 LARGE_FACE_PX = 170
 """Faces from here on get a 1024-px portrait; below, 256 px hold all the photo can show."""
@@ -184,7 +184,7 @@ class PoolIdentities:
                 off = off * np.where(across, 4.0, 1.0)
             if name == "p_female":
                 across = (have >= 0.5) != (look.p_female >= 0.5)
-                off = off + across * OTHER_GENDER * abs(2 * look.p_female - 1)
+                off = np.abs(off) + across * OTHER_GENDER * abs(2 * look.p_female - 1)
             total = total + off**2
         have = self.pool.labels[:, [LOOK_FIELDS.index(g) for g in GROUPS]]
         hellinger = ((np.sqrt(have) - np.sqrt(np.array(look.groups, np.float32))) ** 2).sum(axis=1)
