@@ -25,6 +25,9 @@ from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
 WORK_PX = 420
 """Wider faces are worked on at this width and enlarged: the portrait has no more to give."""
 
+STRAND = 0.012
+"""Half the width of strands of hair that are kept out of the blend, in face widths."""
+
 
 @dataclass(frozen=True)
 class MeshSwapper:
@@ -112,7 +115,10 @@ def blend_alpha(
         new_skin: (h, w) skin likelihood of the warped portrait.
         width: Face width in pixels.
     """
-    both = np.minimum(old_skin, new_skin)
+    # Eroded: a strand of hair across the portrait's forehead takes the skin beside it along.
+    reach = 2 * max(1, round(STRAND * width)) + 1
+    solid = cv2.erode(new_skin, np.ones((reach, reach), np.uint8))
+    both = np.minimum(old_skin, solid)
     sigma = max(0.6, 0.015 * width)
     open_skin = smoothstep(np.asarray(cv2.GaussianBlur(both, (0, 0), sigma)) * 1.6 - 0.3)
     return np.asarray(regions.soft * (regions.core + regions.band * open_skin), dtype=np.float32)
