@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from anonyface.media.images import load_image
 from anonyface.protection.references import load_references
 from anonyface.protection.selection import Decision, Selection, select
 from anonyface.redaction import cover_face
-from anonyface.replacement import Plan, Replacer, face_seed, fresh_seed
+from anonyface.replacement import Plan, Replacer
+from anonyface.seeds import face_seed, fresh_seed
 from anonyface.types import (
     AnonymizeResult,
     Detail,
@@ -23,6 +25,7 @@ from anonyface.types import (
     Encoder,
     Face,
     FaceOutcome,
+    FloatArray,
     IdentitySource,
     ImageArray,
     Method,
@@ -109,7 +112,9 @@ class Anonymizer:
             faces=outcomes,
             settings=self.config.as_dict(),
             seconds=time.perf_counter() - started,
-            source=source.without_pixels(),
+            source=replace(
+                source.without_pixels(), synthetic=any(o.action == "replaced" for o in outcomes)
+            ),
         )
 
     def detect(self, image: Any) -> tuple[Face, ...]:
@@ -166,11 +171,12 @@ class Anonymizer:
         seeds = [face_seed(base, faces[i]) for i in order]
         plans = self._plan(original, [faces[i] for i in order], seeds)
         outcomes: dict[int, FaceOutcome] = {}
+        given: list[FloatArray] = []
         for i, seed, plan in zip(order, seeds, plans, strict=True):
             if decisions[i].keep:
                 outcomes[i] = FaceOutcome(faces[i], "kept", decisions[i].reason)
             else:
-                outcomes[i] = self._treat_face(out, original, faces[i], plan, seed)
+                outcomes[i] = self._treat_face(out, original, faces[i], plan, seed, given)
         out.setflags(write=False)
         return out, tuple(outcomes[i] for i in range(len(faces)))
 
@@ -182,7 +188,13 @@ class Anonymizer:
         return self._replace.plan(original, faces, seeds)
 
     def _treat_face(
-        self, out: ImageArray, original: ImageArray, face: Face, plan: Plan, seed: int
+        self,
+        out: ImageArray,
+        original: ImageArray,
+        face: Face,
+        plan: Plan,
+        seed: int,
+        given: list[FloatArray],
     ) -> FaceOutcome:
         """Replace or cover one face in ``out``, in place; compare it with the original."""
         rng = np.random.default_rng(seed)
@@ -191,7 +203,7 @@ class Anonymizer:
             cover_face(out, face, method, rng=rng)
             return FaceOutcome(face, "redacted", f"covered as asked ({method})")
         try:
-            return self._replace(out, original, plan)
+            return self._replace(out, original, plan, given)
         except FaceError as error:
             if self.config.on_failure == "raise":
                 raise

@@ -11,7 +11,7 @@ from anonyface.api import Anonymizer
 from anonyface.errors import InputError
 from anonyface.identities.generator import Generator
 from anonyface.media.images import load_image, save_image
-from anonyface.replacement import fresh_seed
+from anonyface.seeds import fresh_seed
 from anonyface.types import ImageArray
 
 PSI = 0.75

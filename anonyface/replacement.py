@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,6 +12,7 @@ from anonyface.errors import FaceError
 from anonyface.identities.looks import LookReader
 from anonyface.identities.pool import PoolIdentities
 from anonyface.landmarks.mesh import FaceMesh
+from anonyface.swapping.crop import cut_crop, paste
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.types import (
     Crop,
@@ -44,8 +44,6 @@ DOUBTFUL_SCORE, DOUBTFUL_PRESENCE = 0.8, 0.5
 """Below both, a detection is more likely a pattern than a face: covered, not given a face."""
 VERIFY_FACE_PX = 24
 """Below this the encoder can't tell people apart, neither before nor after: nothing to verify."""
-CROP_MARGIN = 0.35
-"""Surroundings in the crop, in sizes of the mesh, on each side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,13 +86,14 @@ class Replacer:
         threads: int = 0,
     ) -> None:
         self.threshold = match_threshold("1e-2")
+        self.sibling_threshold = match_threshold("1e-3")
         self.encoder = encoder
         self.protected = protected
         self.mesh = FaceMesh(threads=threads)
         self.looks = LookReader(threads=threads)
         self.identities = identities or PoolIdentities(
             max_resemblance=self.threshold,
-            max_sibling_similarity=match_threshold("1e-3"),
+            max_sibling_similarity=self.sibling_threshold,
             threads=threads,
         )
         self.swapper = swapper or MeshSwapper()
@@ -133,15 +132,29 @@ class Replacer:
             if offers:
                 reserved = np.concatenate([reserved, offers[0].embedding[None]])
             plans.append(Plan(subject=subject, offers=offers))
-        return plans
+        return [self._without_doubles(plan, plans) for plan in plans]
 
-    def __call__(self, out: ImageArray, original: ImageArray, plan: Plan) -> FaceOutcome:
+    def _without_doubles(self, plan: Plan, plans: Sequence[Plan]) -> Plan:
+        """Drop redraws that resemble the first choice of another face."""
+        firsts = [p.offers[0].embedding for p in plans if p.offers and p is not plan]
+        rest = [o for o in plan.offers[1:] if not self._doubles(o, firsts)]
+        return replace(plan, offers=(*plan.offers[:1], *rest))
+
+    def _doubles(self, offer: Offer, others: Sequence[FloatArray]) -> bool:
+        return any(
+            float(similarity(offer.embedding, other)) >= self.sibling_threshold for other in others
+        )
+
+    def __call__(
+        self, out: ImageArray, original: ImageArray, plan: Plan, given: list[FloatArray]
+    ) -> FaceOutcome:
         """Replace a face in ``out``, in place.
 
         Args:
             out: (H, W, 3) the running output; overlapping neighbours are already replaced in it.
             original: (H, W, 3) the untouched photo.
             plan: What `plan` returned for the face.
+            given: Embeddings of the people given out in this photo; the new one is added.
 
         Raises:
             FaceError: The face can't be replaced, or still matches after all tries.
@@ -160,13 +173,18 @@ class Replacer:
         crop, mesh, window = cut_crop(out, subject.mesh)
         best = np.inf
         for number, offer in enumerate(plan.offers):
+            if self._doubles(offer, given):
+                continue
             identity = offer.render()
             patch = self.swapper(crop, mesh, identity)
             after = self._compare(subject, patch, crop) if face.size >= VERIFY_FACE_PX else None
             if after is None or after < self.threshold:
                 paste(out, patch, window)
+                given.append(offer.embedding)
                 return self._outcome(original, subject, identity, after, number)
             best = min(best, after)
+        if best == np.inf:
+            raise FaceError("everybody who fits is taken", stage="identities", face=face)
         raise FaceError(
             f"still recognisable (similarity {best:.2f}) after {len(plan.offers)} tries",
             stage="verification",
@@ -236,55 +254,3 @@ class Replacer:
             return None
         plain, mirrored = unit(views(align_chip(original, face.landmarks).pixels))
         return float(similarity(plain, mirrored))
-
-
-def cut_crop(image: ImageArray, mesh: Mesh) -> tuple[Crop, Mesh, tuple[slice, slice]]:
-    """Cut a face with its surroundings out of an image, without resampling.
-
-    Returns:
-        The crop (a copy), the mesh in crop coordinates, and rows and columns in the image.
-
-    Raises:
-        FaceError: If the face lies outside of the image.
-    """
-    low, high = mesh.points[:, :2].min(axis=0), mesh.points[:, :2].max(axis=0)
-    margin = CROP_MARGIN * (high - low).max()
-    height, width = image.shape[:2]
-    x0, y0 = np.clip(np.floor(low - margin), 0, [width, height]).astype(int)
-    x1, y1 = np.clip(np.ceil(high + margin) + 1, 0, [width, height]).astype(int)
-    if x1 - x0 < 4 or y1 - y0 < 4:
-        raise FaceError("the face lies outside of the image", stage="swapping")
-    window = (slice(y0, y1), slice(x0, x1))
-    matrix = np.array([[1, 0, -x0], [0, 1, -y0]], dtype=np.float64)
-    moved = mesh.points - np.array([x0, y0, 0], dtype=np.float32)
-    return Crop(image[window].copy(), matrix), Mesh(moved, mesh.presence), window
-
-
-def paste(out: ImageArray, patch: Patch, window: tuple[slice, slice]) -> None:
-    """Write a patch into the image, in place, only where its alpha is above 0.
-
-    Raises:
-        FaceError: If the swapper returned a patch of another size or type.
-    """
-    target = out[window]
-    if patch.pixels.shape != target.shape or patch.pixels.dtype != np.uint8:
-        raise FaceError(
-            f"the swapper returned {patch.pixels.shape}, expected {target.shape}", stage="swapping"
-        )
-    np.copyto(target, patch.pixels, where=(patch.alpha > 0)[..., None])
-
-
-def fresh_seed() -> int:
-    """Return 63 random bits from the operating system."""
-    return secrets.randbits(63)
-
-
-def face_seed(base: int, face: Face) -> int:
-    """Derive the seed of one face from the job's seed and where the face is.
-
-    The place (rounded to 4 px) rather than a running number makes it independent of which other
-    faces there are and in which order they come.
-    """
-    centre = (face.box[:2] + face.box[2:]) / 8 + 2**20  # never negative
-    place = [int(v) for v in centre.round()]
-    return int(np.random.SeedSequence([base, *place]).generate_state(1, np.uint64)[0] >> 1)

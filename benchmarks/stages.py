@@ -10,7 +10,8 @@ import numpy as np
 
 from anonyface.detection.faces import FaceFinder
 from anonyface.identities.generator import Generator
-from anonyface.replacement import Replacer, Subject, cut_crop, paste
+from anonyface.replacement import Replacer, Subject
+from anonyface.swapping.crop import cut_crop, paste
 from anonyface.types import Face, FloatArray, Identity, ImageArray
 from anonyface.verification.encoder import DlibEncoder
 from benchmarks.contract import Spread, measure, spread

@@ -144,13 +144,13 @@ def _write_jpeg(image: Image.Image, file: io.BytesIO, source: Source, icc: bytes
         dpi=source.dpi or (0, 0),
         icc_profile=icc,
         exif=build_exif(source.exif),
-        xmp=xmp_packet(),
+        xmp=xmp_packet(synthetic=source.synthetic),
     )
 
 
 def _write_png(image: Image.Image, file: io.BytesIO, source: Source, icc: bytes | None) -> None:
     text = PngInfo()
-    text.add_itxt("XML:com.adobe.xmp", xmp_packet().decode())
+    text.add_itxt("XML:com.adobe.xmp", xmp_packet(synthetic=source.synthetic).decode())
     exif = build_exif(source.exif)
     image.save(file, "PNG", dpi=source.dpi, icc_profile=icc, exif=exif, pnginfo=text)
 
@@ -164,13 +164,13 @@ def _write_webp(image: Image.Image, file: io.BytesIO, source: Source, icc: bytes
         exact=True,  # colours under full transparency stay as they are
         icc_profile=icc,
         exif=build_exif(source.exif),
-        xmp=xmp_packet(),
+        xmp=xmp_packet(synthetic=source.synthetic),
     )
 
 
 def _write_tiff(image: Image.Image, file: io.BytesIO, source: Source, icc: bytes | None) -> None:
     # Uncompressed, as Pillow's compressing writer can't keep the Exif directory.
-    exif = build_exif(source.exif, xmp=xmp_packet())
+    exif = build_exif(source.exif, xmp=xmp_packet(synthetic=source.synthetic))
     image.save(file, "TIFF", compression="raw", dpi=source.dpi, icc_profile=icc, exif=exif)
 
 

@@ -51,6 +51,7 @@ class Source:
         jpeg: How the input was encoded if it was a JPEG.
         lossless_webp: Whether the input was a lossless WebP.
         sha256: Hex digest of the input's bytes, None if it did not come as bytes.
+        synthetic: Whether what is written has synthetic parts and is to be marked so.
     """
 
     pixels: ImageArray = field(repr=False)
@@ -66,6 +67,7 @@ class Source:
     jpeg: JpegSettings | None = field(default=None, repr=False)
     lossless_webp: bool = False
     sha256: str | None = None
+    synthetic: bool = True
 
     def without_pixels(self) -> Source:
         """Return the same without the original pixels: enough to save, nothing to leak."""

@@ -155,8 +155,13 @@ def build_exif(clean: CleanExif, *, xmp: bytes = b"") -> Image.Exif:
     return exif
 
 
-def xmp_packet() -> bytes:
-    """Return the XMP packet that marks a file as containing synthetic parts (UTF-8)."""
+def xmp_packet(*, synthetic: bool) -> bytes:
+    """Return the XMP packet of a file (UTF-8).
+
+    Args:
+        synthetic: Whether to say that the picture has parts a trained model made.
+    """
+    kind = f" Iptc4xmpExt:DigitalSourceType={quoteattr(DIGITAL_SOURCE_TYPE)}" if synthetic else ""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -164,8 +169,7 @@ def xmp_packet() -> bytes:
         '<rdf:Description rdf:about=""'
         ' xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
         ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-        f" xmp:CreatorTool={quoteattr(software())}"
-        f" Iptc4xmpExt:DigitalSourceType={quoteattr(DIGITAL_SOURCE_TYPE)}/>"
+        f" xmp:CreatorTool={quoteattr(software())}{kind}/>"
         "</rdf:RDF></x:xmpmeta>"
         '<?xpacket end="r"?>'
     ).encode()

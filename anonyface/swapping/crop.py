@@ -1,0 +1,47 @@
+"""Cut a face out of the photo without resampling, and paste the new one back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anonyface.errors import FaceError
+from anonyface.types import Crop, ImageArray, Mesh, Patch
+
+CROP_MARGIN = 0.35
+"""Surroundings in the crop, in sizes of the mesh, on each side."""
+
+
+def cut_crop(image: ImageArray, mesh: Mesh) -> tuple[Crop, Mesh, tuple[slice, slice]]:
+    """Cut a face with its surroundings out of an image, without resampling.
+
+    Returns:
+        The crop (a copy), the mesh in crop coordinates, and rows and columns in the image.
+
+    Raises:
+        FaceError: If the face lies outside of the image.
+    """
+    low, high = mesh.points[:, :2].min(axis=0), mesh.points[:, :2].max(axis=0)
+    margin = CROP_MARGIN * (high - low).max()
+    height, width = image.shape[:2]
+    x0, y0 = np.clip(np.floor(low - margin), 0, [width, height]).astype(int)
+    x1, y1 = np.clip(np.ceil(high + margin) + 1, 0, [width, height]).astype(int)
+    if x1 - x0 < 4 or y1 - y0 < 4:
+        raise FaceError("the face lies outside of the image", stage="swapping")
+    window = (slice(y0, y1), slice(x0, x1))
+    matrix = np.array([[1, 0, -x0], [0, 1, -y0]], dtype=np.float64)
+    moved = mesh.points - np.array([x0, y0, 0], dtype=np.float32)
+    return Crop(image[window].copy(), matrix), Mesh(moved, mesh.presence), window
+
+
+def paste(out: ImageArray, patch: Patch, window: tuple[slice, slice]) -> None:
+    """Write a patch into the image, in place, only where its alpha is above 0.
+
+    Raises:
+        FaceError: If the swapper returned a patch of another size or type.
+    """
+    target = out[window]
+    if patch.pixels.shape != target.shape or patch.pixels.dtype != np.uint8:
+        raise FaceError(
+            f"the swapper returned {patch.pixels.shape}, expected {target.shape}", stage="swapping"
+        )
+    np.copyto(target, patch.pixels, where=(patch.alpha > 0)[..., None])
