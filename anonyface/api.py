@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,12 +77,19 @@ class Anonymizer:
         self._detector = detector or FaceFinder(detail=detail, threads=threads)
         self._encoder = encoder or DlibEncoder(threads=threads)
         self._protected = load_references(protect, detector=self._detector, encoder=self._encoder)
-        self._replace = Replacer(
+        self._identities, self._swapper = identities, swapper
+        if method == "synthetic":
+            self._replace  # noqa: B018 - load its models now: a broken one is an error here
+
+    @cached_property
+    def _replace(self) -> Replacer:
+        """The models of the synthetic method; covering a face needs none of them."""
+        return Replacer(
             encoder=self._encoder,
             protected=self._protected,
-            identities=identities,
-            swapper=swapper,
-            threads=threads,
+            identities=self._identities,
+            swapper=self._swapper,
+            threads=self.config.threads,
         )
 
     def __call__(
