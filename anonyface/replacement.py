@@ -36,8 +36,8 @@ from anonyface.verification.encoder import similarity, unit
 
 TRIES = 4
 """Identities put on before a face is covered: the first one and three redraws."""
-SHORTLIST = 16
-"""Offers asked for; the redraws are the ones least like the original among them."""
+SHORT_LIST, LONG_LIST = 9, 40
+"""Offers among which the redraws, and those among which the last one is looked for."""
 MIN_FACE_PX = 12
 """Smaller faces carry too little to bend a mesh to: they are covered."""
 DOUBTFUL_SCORE, DOUBTFUL_PRESENCE = 0.8, 0.5
@@ -192,10 +192,18 @@ class Replacer:
         )
 
     def _choose(self, request: IdentityRequest, subject: Subject) -> tuple[Offer, ...]:
-        """The offer that fits best, then the least similar of those that fit well."""
-        offers = list(islice(self.identities(request), SHORTLIST))
-        others = sorted(offers[1:], key=lambda o: float(similarity(o.embedding, subject.embedding)))
-        return (*offers[:1], *others[: TRIES - 1])
+        """The offer that fits best; for redraws those that resemble the original least.
+
+        The last try is the least similar of a longer list: a lesser fit, but better than a cover.
+        """
+
+        def resemblance(offer: Offer) -> float:
+            return float(similarity(offer.embedding, subject.embedding))
+
+        offers = list(islice(self.identities(request), LONG_LIST))
+        near = sorted(offers[1:SHORT_LIST], key=resemblance)[: TRIES - 2]
+        far = sorted(offers[SHORT_LIST:], key=resemblance)[:1]
+        return (*offers[:1], *near, *far)
 
     def study(self, image: ImageArray, face: Face) -> Subject:
         """Read mesh, look and embedding off a face.

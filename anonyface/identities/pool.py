@@ -31,8 +31,8 @@ TOLERANCE = {
     "skin_tone": 9.0,
     "yaw": 4.5,
     "pitch": 8.0,
-    "mouth_open": 0.07,
-    "smile": 0.06,
+    "mouth_open": 0.055,
+    "smile": 0.05,
     "eyes_open": 0.07,
     "side_light": 9.0,
     "shade": 12.0,
@@ -46,11 +46,11 @@ OTHER_GENDER = 4.0
 CHILD_AGE = 14.0
 """Children get children: across this age the distance in age counts four times."""
 WEARS = 0.7
-HAS_GLASSES, HAS_NONE = 0.8, 0.2
+HAS_GLASSES, HAS_NONE = 0.8, 0.12
 """Who seems to wear glasses gets a nobody who surely does; all others one who does not."""
 REFUSED = 100.0
 """Distance added for a mismatch that always shows, so that such people come last."""
-HAIR_TOLERANCE = 0.12
+HAIR_TOLERANCE = 0.08
 """Share of forehead and temples under hair that begins to show, in units of the distance."""
 RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.45, 0.06
 """A nobody costs the more the closer it is to the original: far ones need no redraw."""

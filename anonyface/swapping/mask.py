@@ -13,7 +13,7 @@ from anonyface.types import FloatArray
 
 FEATHER = 0.10
 """Width of the soft edge inside the outline, in face widths."""
-CORE_MARGIN = 0.05
+CORE_MARGIN = 0.035
 """How far the core reaches beyond the eyes, brows, nose and lips, in face widths."""
 BAND_RAMP = 0.06
 """Distance from the core over which hair and other occluders begin to be respected."""
