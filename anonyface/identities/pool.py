@@ -52,7 +52,7 @@ REFUSED = 100.0
 """Distance added for a mismatch that always shows, so that such people come last."""
 HAIR_TOLERANCE = 0.08
 """Share of forehead and temples under hair that begins to show, in units of the distance."""
-RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.45, 0.06
+RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.4, 0.05
 """A nobody costs the more the closer it is to the original: far ones need no redraw."""
 SHORTLIST = 40
 SPREAD = 0.45

@@ -38,8 +38,8 @@ class MeshSwapper:
         mouth: The same for the mouth, which carries the expression.
     """
 
-    shape: float = 0.45
-    mouth: float = 0.7
+    shape: float = 0.3
+    mouth: float = 0.65
 
     def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
         """Return the crop with the new face in it.

@@ -1,0 +1,1 @@
+"""Training and import of face generators; needs the extra ``train`` (torch)."""
