@@ -7,25 +7,14 @@ attributes.
 
 from __future__ import annotations
 
-import io
-import json
-import math
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from generators import rebuild
-from generators.inert_pickle import (
-    CheckpointCorrupt,
-    CheckpointError,
-    Symbol,
-    UnsafeGlobal,
-    read_pickle,
-)
+from generators.errors import CheckpointCorrupt, CheckpointError, UnsafeGlobal
+from generators.formats import read_file
 
 __all__ = [
     "CheckpointCorrupt",
@@ -38,22 +27,6 @@ __all__ = [
 
 NETWORKS = ("G", "D", "G_ema")
 """Names official checkpoints give their networks; as first part of a name in a flat file too."""
-
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-"""First value in a torch file of the format before 1.6."""
-
-_SAFETENSORS: dict[str, torch.dtype] = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
 
 _MAX_DEPTH = 32
 _MAX_VALUES = 1_000_000
@@ -106,131 +79,85 @@ def load_networks(path: str | Path) -> dict[str, Network]:
     """
     data = Path(path).read_bytes()
     budget = rebuild.Budget(len(data))
-    networks = _group(_read(data, budget), budget)
+    networks = _group(read_file(data, budget), _Collector(budget))
     if not networks:
         raise CheckpointCorrupt("the file holds no tensors")
     return networks
 
 
-def _read(data: bytes, budget: rebuild.Budget) -> object:
-    if data[:4] == b"PK\x03\x04":
-        return _read_zip(data, budget)
-    header = int.from_bytes(data[:8], "little")
-    if data[8:9] == b"{" and header <= len(data) - 8:
-        return _read_safetensors(data, budget)
-    return _read_stream(data, budget)
+class _Collector:
+    """Finds the tensors in nested records, dictionaries and lists."""
+
+    def __init__(self, budget: rebuild.Budget) -> None:
+        self.budget = budget
+        self.visited = 0
+
+    def tensors(self, value: object) -> dict[str, Tensor]:
+        """Return the tensors below a value by dotted name."""
+        result: dict[str, Tensor] = {}
+        self._walk(value, "", 0, result)
+        return result
+
+    def _walk(self, value: object, name: str, depth: int, result: dict[str, Tensor]) -> None:
+        self.visited += 1
+        if depth > _MAX_DEPTH or self.visited > _MAX_VALUES:
+            raise CheckpointCorrupt("the file's contents are nested without end")
+        if isinstance(value, rebuild.Array):
+            value = value.tensor(self.budget)
+        if isinstance(value, Tensor):
+            result[name] = value
+            return
+        for key, child in _children(value):
+            self._walk(child, f"{name}.{key}" if name else str(key), depth + 1, result)
 
 
-def _read_stream(data: bytes, budget: rebuild.Budget) -> object:
-    """Read a plain pickle, or a torch file of the format before 1.6: several pickles, then data."""
-    stream = io.BytesIO(data)
-    storages: dict[str, rebuild.Storage] = {}
-
-    def persistent(pid: object) -> rebuild.Storage:
-        key, dtype, count, view = _storage_id(pid)
-        if key not in storages:
-            storages[key] = budget.storage(count, dtype)
-        if view is None:
-            return storages[key]
-        if type(view) is not tuple or len(view) != 3:
-            raise CheckpointCorrupt("damaged storage view")
-        start, length = rebuild.sizes(view[1:])
-        return rebuild.Storage(storages[key].values[start : start + length])
-
-    allowed = _table(budget)
-    first = read_pickle(stream, allowed)
-    if first != _LEGACY_MAGIC or isinstance(first, float):
-        return first
-    read_pickle(stream, {})  # format version
-    read_pickle(stream, {})  # byte order and sizes of the machine that wrote it
-    content = read_pickle(stream, allowed, persistent=persistent)
-    keys = read_pickle(stream, {})
-    if not isinstance(keys, list) or set(map(str, keys)) != set(storages):
-        raise CheckpointCorrupt("the file's storages are not those its tensors use")
-    for key in keys:
-        values = storages[str(key)].values
-        count = int.from_bytes(stream.read(8), "little")
-        block = stream.read(values.nbytes)
-        if count != values.numel() or len(block) != values.nbytes:
-            raise CheckpointCorrupt("the file is shorter than its tensors")
-        _fill(values, block)
-    return content
+def _children(value: object) -> list[tuple[object, object]]:
+    if isinstance(value, rebuild.Record):
+        return _attributes(value.state)
+    if isinstance(value, dict):
+        return list(value.items())
+    return list(enumerate(value)) if isinstance(value, list | tuple) else []
 
 
-def _read_zip(data: bytes, budget: rebuild.Budget) -> object:
-    """Read a torch file of the format since 1.6: a zip of a pickle and one file for each storage."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _read_archive(archive, budget)
-    except CheckpointError:
-        raise
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        LookupError,
-        NotImplementedError,
-        OSError,
-        OverflowError,
-        RuntimeError,
-        ValueError,
-    ) as error:
-        raise CheckpointCorrupt(f"damaged zip: {error}") from error
+def _attributes(state: dict[str, object]) -> list[tuple[object, object]]:
+    """What a module contributes to its state dict: parameters, lasting buffers, submodules."""
+    passing = state.get("_non_persistent_buffers_set", ())
+    if not isinstance(passing, set | tuple | list):
+        raise CheckpointCorrupt("a module with damaged buffers")
+    result: list[tuple[object, object]] = []
+    for kind in ("_parameters", "_buffers", "_modules"):
+        part = state.get(kind, {})
+        if not isinstance(part, dict):
+            raise CheckpointCorrupt(f"a module whose {kind} are no dictionary")
+        result += [(k, v) for k, v in part.items() if kind != "_buffers" or k not in passing]
+    return result
 
 
-def _read_archive(archive: zipfile.ZipFile, budget: rebuild.Budget) -> object:
-    pickles = [n for n in archive.namelist() if n == "data.pkl" or n.endswith("/data.pkl")]
-    if len(pickles) != 1:
-        raise CheckpointCorrupt(f"a torch file has one data.pkl, this zip has {len(pickles)}")
-    root = pickles[0].removesuffix("data.pkl")
-    order = f"{root}byteorder"
-    if order in archive.namelist() and _stored(archive, order) != b"little":
-        raise CheckpointCorrupt("written on a big-endian machine")
-    storages: dict[str, rebuild.Storage] = {}
-
-    def persistent(pid: object) -> rebuild.Storage:
-        key, dtype, count, _ = _storage_id(pid)
-        if key not in storages:
-            storages[key] = budget.storage(count, dtype)
-            _fill(storages[key].values, _stored(archive, f"{root}data/{key}"))
-        return storages[key]
-
-    stream = io.BytesIO(_stored(archive, pickles[0]))
-    return read_pickle(stream, _table(budget), persistent=persistent)
+def _group(content: object, collector: _Collector) -> dict[str, Network]:
+    if not isinstance(content, dict):
+        content = {"model": content}
+    flat = any(isinstance(v, Tensor | rebuild.Array) for v in content.values())
+    if flat:
+        return {k: Network(v) for k, v in _split(collector.tensors(content)).items()}
+    networks = {str(k): _network(v, collector) for k, v in content.items()}
+    return {name: network for name, network in networks.items() if network.tensors}
 
 
-def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
-    info = archive.getinfo(name)
-    if info.compress_type != zipfile.ZIP_STORED:
-        raise CheckpointCorrupt(f"{name} is compressed; torch files are not")
-    return archive.read(info)
+def _split(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    groups: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        prefix, _, rest = name.partition(".")
+        if prefix in NETWORKS and rest:
+            groups.setdefault(prefix, {})[rest] = tensor
+        else:
+            groups.setdefault("model", {})[name] = tensor
+    return groups
 
 
-def _storage_id(pid: object) -> tuple[str, torch.dtype, int, object]:
-    """Check a persistent id: ("storage", class, key, device, count[, view])."""
-    if type(pid) is not tuple or len(pid) not in (5, 6) or pid[0] != "storage":
-        raise CheckpointCorrupt("a persistent id that is not a storage")
-    kind, key, count = pid[1], pid[2], pid[4]
-    name = kind.name.removesuffix("Storage") if isinstance(kind, Symbol) else ""
-    if name not in rebuild.DTYPES or type(key) is not str or type(count) is not int or count < 0:
-        raise CheckpointCorrupt("damaged storage")
-    return key, rebuild.DTYPES[name], count, pid[5] if len(pid) == 6 else None
-
-
-def _fill(values: Tensor, block: bytes) -> None:
-    if len(block) != values.nbytes:
-        raise CheckpointCorrupt("a storage is not as long as its tensors say")
-    if block:
-        values.copy_(torch.frombuffer(bytearray(block), dtype=values.dtype))
-
-
-def _table(budget: rebuild.Budget) -> rebuild.Table:
-    def load_storage(data: object) -> rebuild.Storage:
-        if not isinstance(data, bytes):
-            raise CheckpointCorrupt("a storage without bytes")
-        content = _read_stream(data, budget)
-        if not isinstance(content, rebuild.Storage):
-            raise CheckpointCorrupt("bytes that hold no storage")
-        return content
-
-    return rebuild.table(load_storage)
+def _network(value: object, collector: _Collector) -> Network:
+    tensors = collector.tensors(value)
+    if not isinstance(value, rebuild.Record):
+        return Network(tensors)
+    options = value.state.get("_init_kwargs", {})
+    plain = {str(k): v for k, v in options.items()} if isinstance(options, dict) else {}
+    return Network(tensors, class_name=value.class_name, options=plain)

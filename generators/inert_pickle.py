@@ -14,29 +14,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Protocol
 
-from anonyface.errors import InputError
-
-
-class CheckpointError(InputError):
-    """A checkpoint can't be read."""
-
-
-class CheckpointCorrupt(CheckpointError):
-    """The file is not a checkpoint, is damaged, or holds something no checkpoint needs."""
-
-
-class UnsafeGlobal(CheckpointError):
-    """The file refers to code that is not on the list of known builders; nothing was executed.
-
-    Attributes:
-        module: Module the file names; ``"copyreg extension"`` for a registered code.
-        name: Name within the module, or the code.
-    """
-
-    def __init__(self, module: str, name: str) -> None:
-        super().__init__(f"refused: the file refers to {module}.{name}; nothing was executed")
-        self.module = module
-        self.name = name
+from generators.errors import CheckpointCorrupt, CheckpointError, UnsafeGlobal
 
 
 @dataclass(frozen=True)
@@ -119,9 +97,7 @@ def read_pickle(
 class _Machine:
     """The state of one pickle while it is read: stack, outer stacks of open marks, memo."""
 
-    def __init__(
-        self, table: Table, persistent: Callable[[object], object] | None
-    ) -> None:
+    def __init__(self, table: Table, persistent: Callable[[object], object] | None) -> None:
         self.table = table
         self.persistent = persistent
         self.stack: list[object] = []
@@ -148,11 +124,10 @@ class _Machine:
             self.stack.append(tuple(reversed(items)))
         elif name in ("EXT1", "EXT2", "EXT4"):
             raise UnsafeGlobal("copyreg extension", str(argument))
+        elif name in _STEPS:
+            _STEPS[name](self, argument)
         elif name not in ("PROTO", "FRAME", "STOP"):
-            step = getattr(self, f"_{name.lower()}", None)
-            if step is None:
-                raise CheckpointCorrupt(f"opcode {name} has no place in a checkpoint")
-            step(argument)
+            raise CheckpointCorrupt(f"opcode {name} has no place in a checkpoint")
 
     def _mark(self, _: object) -> None:
         self.outer.append(self.stack)
@@ -177,15 +152,11 @@ class _Machine:
     def _put(self, argument: object) -> None:
         self.memo[_index(argument)] = self.stack[-1]
 
-    _binput = _long_binput = _put
-
     def _memoize(self, _: object) -> None:
         self.memo[len(self.memo)] = self.stack[-1]
 
     def _get(self, argument: object) -> None:
         self.stack.append(self.memo[_index(argument)])
-
-    _binget = _long_binget = _get
 
     def _tuple(self, _: object) -> None:
         items = self._since_mark()
@@ -205,12 +176,16 @@ class _Machine:
         self.stack.append({_key(item) for item in items})
 
     def _append(self, _: object) -> None:
-        item = self.stack.pop()
-        self._top(list).append(item)
+        self._extend([self.stack.pop()])
 
     def _appends(self, _: object) -> None:
-        items = self._since_mark()
-        self._top(list).extend(items)
+        self._extend(self._since_mark())
+
+    def _extend(self, items: list[object]) -> None:
+        target = self.stack[-1]
+        if type(target) is not list:
+            raise CheckpointCorrupt(f"a list expected, found {_describe(target)}")
+        target.extend(items)
 
     def _setitem(self, _: object) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -220,19 +195,18 @@ class _Machine:
         self._store(self._since_mark())
 
     def _store(self, items: list[object]) -> None:
-        target = self._top(dict)
+        target = self.stack[-1]
+        if type(target) is not dict:
+            raise CheckpointCorrupt(f"a dictionary expected, found {_describe(target)}")
         for key, value in zip(items[::2], items[1::2], strict=True):
             target[_key(key)] = value
 
     def _additems(self, _: object) -> None:
         items = self._since_mark()
-        self._top(set).update(_key(item) for item in items)
-
-    def _top(self, kind: type) -> object:
-        top = self.stack[-1]
-        if type(top) is not kind:
-            raise CheckpointCorrupt(f"a {kind.__name__} expected, found {_describe(top)}")
-        return top
+        target = self.stack[-1]
+        if type(target) is not set:
+            raise CheckpointCorrupt(f"a set expected, found {_describe(target)}")
+        target.update(_key(item) for item in items)
 
     def _global(self, argument: object) -> None:
         module, _, name = str(argument).partition(" ")
@@ -259,8 +233,6 @@ class _Machine:
         arguments, symbol = self.stack.pop(), self.stack.pop()
         self.stack.append(_build(symbol, arguments))
 
-    _newobj = _reduce
-
     def _build(self, _: object) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
@@ -278,6 +250,39 @@ class _Machine:
 
     def _binpersid(self, _: object) -> None:
         self._persid(self.stack.pop())
+
+
+_STEPS: dict[str, Callable[[_Machine, object], None]] = {
+    "MARK": _Machine._mark,
+    "POP": _Machine._pop,
+    "POP_MARK": _Machine._pop_mark,
+    "DUP": _Machine._dup,
+    "PUT": _Machine._put,
+    "BINPUT": _Machine._put,
+    "LONG_BINPUT": _Machine._put,
+    "MEMOIZE": _Machine._memoize,
+    "GET": _Machine._get,
+    "BINGET": _Machine._get,
+    "LONG_BINGET": _Machine._get,
+    "TUPLE": _Machine._tuple,
+    "LIST": _Machine._list,
+    "DICT": _Machine._dict,
+    "FROZENSET": _Machine._frozenset,
+    "APPEND": _Machine._append,
+    "APPENDS": _Machine._appends,
+    "SETITEM": _Machine._setitem,
+    "SETITEMS": _Machine._setitems,
+    "ADDITEMS": _Machine._additems,
+    "GLOBAL": _Machine._global,
+    "STACK_GLOBAL": _Machine._stack_global,
+    "INST": _Machine._inst,
+    "REDUCE": _Machine._reduce,
+    "NEWOBJ": _Machine._reduce,
+    "BUILD": _Machine._build,
+    "PERSID": _Machine._persid,
+    "BINPERSID": _Machine._binpersid,
+}
+"""What each opcode does; those listed nowhere are refused."""
 
 
 def _index(argument: object) -> int:

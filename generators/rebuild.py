@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from generators.inert_pickle import CheckpointCorrupt, Symbol
+from generators.errors import CheckpointCorrupt
+from generators.inert_pickle import Symbol, Table
 
 DTYPES: dict[str, torch.dtype] = {
     "Double": torch.float64,
@@ -52,7 +55,9 @@ class Record:
 
 
 class Budget:
-    """Bytes of tensors that may still be made: no more than the file is long.
+    """Bytes that may still be made or copied: no more than the file is long.
+
+    Without it a short file could name one block many times over and fill the memory.
 
     Args:
         size: Length of the file, bytes.
@@ -101,6 +106,7 @@ class Array:
 
     def __init__(self) -> None:
         self.value: np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None = None
+        self.copy: Tensor | None = None
 
     def set_state(self, state: object) -> None:
         """Take numpy's state tuple: version, shape, element type, column-major or not, bytes."""
@@ -115,16 +121,18 @@ class Array:
             data = data.encode("latin-1")  # as Python 2 wrote bytes
         if not isinstance(dtype, DType) or not isinstance(data, bytes | bytearray):
             raise CheckpointCorrupt("an array of objects")
-        flat = np.frombuffer(data, dtype.value)
+        flat = np.frombuffer(data, dtype.value) if data else np.zeros(0, dtype.value)
         self.value = flat.reshape(sizes(shape), order="F" if order == "F" else "C")
 
     def tensor(self, budget: Budget) -> Tensor:
-        """Return a copy as a tensor."""
+        """Return the copy of the values that is a tensor."""
         if self.value is None:
             raise CheckpointCorrupt("an array without values")
-        budget.spend(self.value.nbytes)
-        native = self.value.astype(self.value.dtype.newbyteorder("="))
-        return torch.from_numpy(native.copy())
+        if self.copy is None:
+            budget.spend(self.value.nbytes)
+            native = self.value.astype(self.value.dtype.newbyteorder("="), copy=True)
+            self.copy = torch.from_numpy(np.ascontiguousarray(native).reshape(self.value.shape))
+        return self.copy
 
 
 def sizes(value: object) -> tuple[int, ...]:
@@ -181,20 +189,21 @@ def rebuild_record(meta: object) -> Record:
     return Record(name, state)
 
 
-def rebuild_dict(items: object = ()) -> dict[object, object]:
+def rebuild_dict(budget: Budget, items: object = ()) -> dict[object, object]:
     """Stand in for ``OrderedDict`` and the like: pairs to a plain dictionary."""
     result: dict[object, object] = {}
-    if isinstance(items, dict):
-        return dict(items)
-    for key, value in _sequence(items):
+    pairs = list(items.items()) if isinstance(items, dict) else _sequence(items)
+    budget.spend(len(pairs))
+    for key, value in pairs:
         if not isinstance(key, str | int):
             raise CheckpointCorrupt("a key that is neither text nor number")
         result[key] = value
     return result
 
 
-def rebuild_set(items: object = ()) -> set[object]:
+def rebuild_set(budget: Budget, items: object = ()) -> set[object]:
     """Stand in for ``set``: of texts and numbers only."""
+    budget.spend(len(_sequence(items)))
     return {item for item in _sequence(items) if isinstance(item, str | int)}
 
 
@@ -203,10 +212,11 @@ def rebuild_size(items: object = ()) -> tuple[int, ...]:
     return sizes(items)
 
 
-def rebuild_bytes(text: object, encoding: object = "latin1") -> bytes:
+def rebuild_bytes(budget: Budget, text: object, encoding: object = "latin1") -> bytes:
     """Stand in for ``_codecs.encode``, which old pickles use for bytes."""
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
         raise CheckpointCorrupt("text in an unexpected encoding")
+    budget.spend(len(text))
     return text.encode("latin-1")
 
 
@@ -239,26 +249,26 @@ def rebuild_device(*_: object) -> None:
     return None
 
 
-def _sequence(items: object) -> Iterable[object]:
-    if not isinstance(items, list | tuple | set):
+def _sequence(items: object) -> Sequence[Any]:
+    if not isinstance(items, list | tuple):
         raise CheckpointCorrupt("a list expected")
     return items
 
 
-def table(load_storage: Callable[[object], Storage]) -> dict[
-    tuple[str, str], Callable[..., object] | None
-]:
+def table(budget: Budget, load_storage: Callable[[object], Storage] | None) -> Table:
     """Return the whole list of globals a checkpoint may refer to.
 
     Args:
-        load_storage: Reads the torch file that a plainly pickled storage carries as bytes.
+        budget: What may still be made.
+        load_storage: Reads the torch file that a plainly pickled storage carries as bytes; None
+            within such a file.
     """
     result: dict[tuple[str, str], Callable[..., object] | None] = {
-        ("collections", "OrderedDict"): rebuild_dict,
-        ("builtins", "set"): rebuild_set,
-        ("__builtin__", "set"): rebuild_set,
-        ("_codecs", "encode"): rebuild_bytes,
-        ("dnnlib.util", "EasyDict"): rebuild_dict,
+        ("collections", "OrderedDict"): partial(rebuild_dict, budget),
+        ("builtins", "set"): partial(rebuild_set, budget),
+        ("__builtin__", "set"): partial(rebuild_set, budget),
+        ("_codecs", "encode"): partial(rebuild_bytes, budget),
+        ("dnnlib.util", "EasyDict"): partial(rebuild_dict, budget),
         ("torch_utils.persistence", "_reconstruct_persistent_obj"): rebuild_record,
         ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
         ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,

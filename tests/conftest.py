@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from anonyface.api import Anonymizer
 from anonyface.demo import make_people, make_scene
 from anonyface.identities.generator import Generator
+from anonyface.types import AnonymizeResult
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +28,9 @@ def scene(people: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 def anonymizer() -> Anonymizer:
     """The default anonymizer with a fixed seed; loads every model once for the whole session."""
     return Anonymizer(seed=5)
+
+
+@pytest.fixture(scope="session")
+def result(anonymizer: Anonymizer, scene: NDArray[np.uint8]) -> AnonymizeResult:
+    """The scene, anonymized."""
+    return anonymizer(scene)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 import anonyface
 from anonyface.api import Anonymizer
 from anonyface.detection.boxes import iou
-from anonyface.errors import FaceError, InputError, WeightsCorrupt, WeightsMissing
+from anonyface.errors import FaceError, WeightsCorrupt, WeightsMissing
 from anonyface.swapping.crop import cut_crop
-from anonyface.types import AnonymizeResult, Face, Identity, Mesh
+from anonyface.types import AnonymizeResult, Identity, Mesh
 from anonyface.verification.check import match_threshold
 from anonyface.verification.encoder import similarity
 
@@ -28,11 +28,6 @@ from .fakes import DoNothing, Failing, face_change, still_there
 Image = NDArray[np.uint8]
 LEAST_CHANGE = 4.0
 """Grey levels by which the inner face must change; saving a photo as JPEG changes it by 1 to 2."""
-
-
-@pytest.fixture(scope="module")
-def result(anonymizer: Anonymizer, scene: Image) -> AnonymizeResult:
-    return anonymizer(scene)
 
 
 def overlapping(people: list[Image]) -> Image:
@@ -261,86 +256,6 @@ def test_the_public_names_are_these() -> None:
     assert set(dir(anonyface)) == set(anonyface.__all__)
     for name in anonyface.__all__:
         assert getattr(anonyface, name).__name__ == name
-
-
-# who stays -------------------------------------------------------------------------------------
-
-
-def test_a_protected_person_stays_and_the_others_go(scene: Image, people: list[Image]) -> None:
-    reference = cv2.resize(people[2], (400, 400), interpolation=cv2.INTER_AREA)
-    result = Anonymizer(protect=[reference[:, ::-1].copy()], seed=2)(scene)
-    kept = [o for o in result.faces if o.action == "kept"]
-    assert len(kept) == 1
-    assert "protected" in kept[0].reason
-    x, y = kept[0].face.landmarks[2]
-    assert x < 300 < y  # the third of four prints lies in the lower left
-    assert face_change(scene, result.image, kept[0].face) == 0
-    others = [o.face for o in result.faces if o.action != "kept"]
-    assert not any(still_there(scene, result.image, others))
-
-
-@pytest.mark.parametrize("form", ["index", "box", "callable"])
-def test_keep_in_every_form(
-    form: str, anonymizer: Anonymizer, scene: Image, result: AnonymizeResult
-) -> None:
-    face = result.faces[1].face
-
-    def is_it(other: Face) -> bool:
-        return bool(np.abs(other.box - face.box).max() < 1)
-
-    keep = {"index": [1], "box": [face.box.tolist()], "callable": is_it}[form]
-    again = anonymizer(scene, keep=keep)
-    assert [o.action for o in again.faces].count("kept") == 1
-    assert again.faces[1].action == "kept"
-    assert face_change(scene, again.image, face) == 0
-
-
-@pytest.mark.parametrize(
-    ("keep", "message"),
-    [
-        ([9], "there is no face 9"),
-        ([[0, 0, 5, 5]], "no face was found at box"),
-        (["me"], "neither an index nor a box"),
-        ("me", "must be indices, boxes or a callable"),
-        ([True], "neither an index nor a box"),
-    ],
-)
-def test_a_wrong_keep_is_a_clear_error(
-    keep: object, message: str, anonymizer: Anonymizer, scene: Image
-) -> None:
-    with pytest.raises(InputError, match=message):
-        anonymizer(scene, keep=keep)  # type: ignore[arg-type]
-
-
-def test_a_reference_with_several_faces_is_refused(scene: Image) -> None:
-    with pytest.raises(InputError, match="shows 4 faces"):
-        Anonymizer(protect=[scene])
-
-
-def test_a_reference_without_a_face_is_refused() -> None:
-    with pytest.raises(InputError, match="shows no face"):
-        Anonymizer(protect=[np.full((200, 200, 3), 128, np.uint8)])
-
-
-def test_an_embedding_of_another_length_is_refused() -> None:
-    with pytest.raises(InputError, match="must be"):
-        Anonymizer(protect=np.ones((1, 512), np.float32))
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"method": "blurr"}, {"detail": "high"}, {"on_failure": "skip"}, {"seed": -1}, {"seed": True}],
-)
-def test_misspelt_options_raise(options: dict[str, object]) -> None:
-    with pytest.raises(InputError):
-        Anonymizer(**options)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("method", ["blur", "pixelate", "solid"])
-def test_covering_methods_cover_every_face(method: str, scene: Image) -> None:
-    result = Anonymizer(method=method)(scene)  # type: ignore[arg-type]
-    assert [o.action for o in result.faces] == ["redacted"] * 4
-    assert not any(still_there(scene, result.image, [o.face for o in result.faces]))
 
 
 # sizes and places ------------------------------------------------------------------------------

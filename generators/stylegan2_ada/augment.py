@@ -149,9 +149,7 @@ class AugmentPipe(nn.Module):
         """
         if not self.p:
             return images
-        draws = _Draws(
-            images.shape[0], device=images.device, percentile=debug_percentile, rng=rng
-        )
+        draws = _Draws(images.shape[0], device=images.device, percentile=debug_percentile, rng=rng)
         inverse = self.inverse_geometry(draws, image_hw=(images.shape[2], images.shape[3]))
         if inverse is not None:
             images = warp(images.float(), inverse)

@@ -14,9 +14,7 @@ def resolutions(img_resolution: int) -> tuple[int, ...]:
     return tuple(2**i for i in range(2, img_resolution.bit_length()))
 
 
-def channel_counts(
-    img_resolution: int, *, channel_base: int, channel_max: int
-) -> dict[int, int]:
+def channel_counts(img_resolution: int, *, channel_base: int, channel_max: int) -> dict[int, int]:
     """Return the features at each resolution: ``channel_base / resolution``, limited.
 
     >>> channel_counts(32, channel_base=512, channel_max=64)

@@ -25,7 +25,7 @@ class DiscriminatorBlock(nn.Module):
         architecture: "skip" reads a down-sampled image in every block, "resnet" has residual
             blocks, "orig" neither.
         conv_clamp: Limit of every convolution's output, None for none.
-        half: Whether this block may run in half precision.
+        reduced: Whether this block may run in half precision.
     """
 
     resample_filter: Tensor
@@ -39,13 +39,13 @@ class DiscriminatorBlock(nn.Module):
         img_channels: int = 3,
         architecture: Architecture = "resnet",
         conv_clamp: float | None = None,
-        half: bool = False,
+        reduced: bool = False,
     ) -> None:
         super().__init__()
         if architecture not in ARCHITECTURES:
             raise ValueError(f"architecture must be one of {ARCHITECTURES}, got {architecture!r}")
         self.architecture = architecture
-        self.half = half
+        self.reduced = reduced
         self.has_rgb = in_channels == 0 or architecture == "skip"
         self.register_buffer("resample_filter", fir_filter())
         if self.has_rgb:
@@ -70,16 +70,14 @@ class DiscriminatorBlock(nn.Module):
         self, x: Tensor | None, image: Tensor | None, *, mixed: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return features and image at half the side; the image is None where nobody reads it."""
-        dtype = torch.float16 if self.half and mixed else torch.float32
+        dtype = torch.float16 if self.reduced and mixed else torch.float32
         if x is not None:
             x = x.to(dtype)
         if self.has_rgb and image is not None:
             image = image.to(dtype)
             colours = self.fromrgb(image)
             x = colours if x is None else x + colours
-            image = (
-                downsample(image, self.resample_filter) if self.architecture == "skip" else None
-            )
+            image = downsample(image, self.resample_filter) if self.architecture == "skip" else None
         if self.architecture == "resnet":
             gain = math.sqrt(0.5)  # two summands of equal variance (section B)
             x = self.conv1(self.conv0(x), gain=gain) + self.skip(x, gain=gain)
@@ -190,7 +188,7 @@ class Discriminator(nn.Module):
                 img_channels=img_channels,
                 architecture=architecture,
                 conv_clamp=conv_clamp,
-                half=side >= reduced_from(img_resolution, num_fp16_res),
+                reduced=side >= reduced_from(img_resolution, num_fp16_res),
             )
             self.add_module(f"b{side}", block)
         width = cmap_dim or channels[4]
@@ -235,5 +233,5 @@ class Discriminator(nn.Module):
         scores: Tensor = self.b4(x, rest)
         if not self.c_dim:
             return scores
-        label = self.mapping(None, c)
+        label: Tensor = self.mapping(None, c)
         return (scores * label).sum(dim=1, keepdim=True) / math.sqrt(label.shape[1])

@@ -6,12 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from generators.stylegan2_ada.mapping import MappingNetwork
-from generators.stylegan2_ada.synthesis import (
-    Architecture,
-    NoiseMode,
-    Precision,
-    SynthesisNetwork,
-)
+from generators.stylegan2_ada.modulated import NoiseMode
+from generators.stylegan2_ada.synthesis import Architecture, Precision, SynthesisNetwork
 
 
 class Generator(nn.Module):
@@ -84,4 +80,5 @@ class Generator(nn.Module):
         See ``MappingNetwork.forward`` and ``SynthesisNetwork.forward`` for the options.
         """
         ws = self.mapping(z, c, psi=psi, cutoff=cutoff)
-        return self.synthesis(ws, noise=noise, precision=precision, rng=rng)
+        image: Tensor = self.synthesis(ws, noise=noise, precision=precision, rng=rng)
+        return image

@@ -1,7 +1,8 @@
 """The operations StyleGAN2 is built from, as plain torch convolutions (arXiv 1912.04958).
 
 Every resampling here is a true convolution with an even number of taps, so that low and high
-resolution grids share their outer border: high-resolution pixel ``n`` lies at ``(n + 0.5) / 2 - 0.5``.
+resolution grids share their outer border: with symmetric taps, high-resolution pixel ``n`` lies at
+``(n + 0.5) / 2 - 0.5``.
 The slow twins are in ``reference.py``.
 """
 

@@ -6,6 +6,8 @@ pixel. Twice differentiable, which R1 through the augmentations needs.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -49,7 +51,7 @@ class _Sample(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def]
         (grid,) = ctx.saved_tensors
-        return _Scatter.apply(gradient, grid, ctx.side), None
+        return _scatter(gradient, grid, ctx.side), None
 
 
 class _Scatter(torch.autograd.Function):
@@ -73,7 +75,15 @@ class _Scatter(torch.autograd.Function):
         ctx, gradient: Tensor
     ) -> tuple[Tensor, None, None]:
         (grid,) = ctx.saved_tensors
-        return _Sample.apply(gradient, grid), None, None
+        return _sample(gradient, grid), None, None
+
+
+def _sample(image: Tensor, grid: Tensor) -> Tensor:
+    return cast(Tensor, _Sample.apply(image, grid))  # type: ignore[no-untyped-call]
+
+
+def _scatter(values: Tensor, grid: Tensor, side: torch.Size) -> Tensor:
+    return cast(Tensor, _Scatter.apply(values, grid, side))  # type: ignore[no-untyped-call]
 
 
 def margins(inverse: Tensor, *, image_hw: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -129,7 +139,7 @@ def warp(images: Tensor, inverse: Tensor) -> Tensor:
     origin = torch.tensor([(w - 1) / 2 + left, (h - 1) / 2 + top], device=images.device)
     size = torch.tensor([fine.shape[3], fine.shape[2]], device=images.device)
     index = 2 * (source + origin)
-    sampled = _Sample.apply(fine, (2 * index + 1) / size - 1)
+    sampled = _sample(fine, (2 * index + 1) / size - 1)
     # The transpose of the up-sampling filter takes back its phase.
     return downsample(sampled, taps.flip(0, 1), trim=2 * REACH)
 

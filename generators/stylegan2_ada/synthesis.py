@@ -4,102 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from generators.stylegan2_ada.channels import channel_counts, reduced_from, resolutions
-from generators.stylegan2_ada.layers import Conv2d, FullyConnected
-from generators.stylegan2_ada.ops import bias_act, fir_filter, modulated_conv, upsample
+from generators.stylegan2_ada.layers import Conv2d
+from generators.stylegan2_ada.modulated import NoiseMode, SynthesisLayer, ToRGB
+from generators.stylegan2_ada.ops import fir_filter, upsample
 
 Architecture = Literal["orig", "skip", "resnet"]
-NoiseMode = Literal["const", "random", "none"]
 Precision = Literal["auto", "full", "mixed"]
 
 ARCHITECTURES: tuple[Architecture, ...] = ("orig", "skip", "resnet")
-
-
-class SynthesisLayer(nn.Module):
-    """Modulated 3x3 convolution, noise, bias and leaky ReLU (figure 2d).
-
-    Args:
-        in_channels: Features in.
-        out_channels: Features out.
-        w_dim: Width of ``w``.
-        resolution: Side of the output.
-        up: Whether the input is half as large.
-        conv_clamp: Limit of the output, None for none.
-    """
-
-    noise_const: Tensor
-    resample_filter: Tensor
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        w_dim: int,
-        resolution: int,
-        up: bool = False,
-        conv_clamp: float | None = None,
-    ) -> None:
-        super().__init__()
-        self.resolution = resolution
-        self.up = up
-        self.conv_clamp = conv_clamp
-        self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 3, 3))
-        self.noise_strength = nn.Parameter(torch.zeros([]))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.register_buffer("resample_filter", fir_filter())
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
-
-    def forward(
-        self,
-        x: Tensor,
-        w: Tensor,
-        *,
-        noise: NoiseMode = "random",
-        gain: float = 1.0,
-        rng: torch.Generator | None = None,
-    ) -> Tensor:
-        """Return (N, out, resolution, resolution) from (N, in, H, W) features, (N, w_dim) ``w``."""
-        x = modulated_conv(
-            x,
-            self.weight,
-            self.affine(w),
-            taps=self.resample_filter,
-            resample="up" if self.up else "none",
-        )
-        if noise == "random":
-            shape = (x.shape[0], 1, self.resolution, self.resolution)
-            drawn = torch.randn(shape, device=x.device, generator=rng)
-            x = x + (drawn * self.noise_strength).to(x.dtype)
-        elif noise == "const":
-            x = x + (self.noise_const * self.noise_strength).to(x.dtype)
-        return bias_act(x, self.bias, activation="lrelu", gain=gain, clamp=self.conv_clamp)
-
-
-class ToRGB(nn.Module):
-    """Modulated 1x1 convolution to colours, without demodulation (figure 7)."""
-
-    def __init__(
-        self, in_channels: int, out_channels: int, *, w_dim: int, conv_clamp: float | None = None
-    ) -> None:
-        super().__init__()
-        self.conv_clamp = conv_clamp
-        self.weight_gain = 1 / math.sqrt(in_channels)
-        self.affine = FullyConnected(w_dim, in_channels, bias_init=1.0)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
-
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """Return (N, out, H, W) colours from (N, in, H, W) features and (N, w_dim) ``w``."""
-        styles = self.affine(w) * self.weight_gain
-        x = modulated_conv(x, self.weight, styles, demodulate=False)
-        return bias_act(x, self.bias, clamp=self.conv_clamp)
 
 
 class SynthesisBlock(nn.Module):
@@ -116,7 +34,7 @@ class SynthesisBlock(nn.Module):
         architecture: "skip" sums up-sampled images of all blocks, "resnet" has residual blocks
             and one output, "orig" neither (figure 7).
         conv_clamp: Limit of every convolution's output, None for none.
-        half: Whether this block may run in half precision.
+        reduced: Whether this block may run in half precision.
     """
 
     resample_filter: Tensor
@@ -132,7 +50,7 @@ class SynthesisBlock(nn.Module):
         last: bool = False,
         architecture: Architecture = "skip",
         conv_clamp: float | None = None,
-        half: bool = False,
+        reduced: bool = False,
     ) -> None:
         super().__init__()
         if architecture not in ARCHITECTURES:
@@ -140,7 +58,7 @@ class SynthesisBlock(nn.Module):
         self.first = in_channels == 0
         self.residual = architecture == "resnet" and not self.first
         self.has_rgb = last or architecture == "skip"
-        self.half = half
+        self.reduced = reduced
         self.num_conv = 1 if self.first else 2
         self.register_buffer("resample_filter", fir_filter())
         if self.first:
@@ -179,10 +97,10 @@ class SynthesisBlock(nn.Module):
             image: The image so far at half the side, None for none yet.
             ws: (N, num_conv + 1, w_dim); the last one steers the colours.
             noise: Kind of noise.
-            mixed: Whether blocks marked ``half`` run in half precision.
+            mixed: Whether blocks marked ``reduced`` run in half precision.
             rng: Source of random noise.
         """
-        dtype = torch.float16 if self.half and mixed else torch.float32
+        dtype = torch.float16 if self.reduced and mixed else torch.float32
         styles = iter(ws.unbind(dim=1))
         if x is None:
             x = self.const.to(dtype).expand(ws.shape[0], -1, -1, -1)
@@ -206,9 +124,11 @@ class SynthesisBlock(nn.Module):
     ) -> Tensor:
         # Two summands of equal variance: each is scaled to half of it (section B).
         gain = math.sqrt(0.5) if self.residual else 1.0
-        y = self.conv0(x, next(styles), noise=noise, rng=rng)
+        y: Tensor = self.conv0(x, next(styles), noise=noise, rng=rng)
         y = self.conv1(y, next(styles), noise=noise, gain=gain, rng=rng)
-        return y + self.skip(x, gain=gain) if self.residual else y
+        if self.residual:
+            y = y + self.skip(x, gain=gain)
+        return y
 
 
 class SynthesisNetwork(nn.Module):
@@ -255,7 +175,7 @@ class SynthesisNetwork(nn.Module):
                 last=side == img_resolution,
                 architecture=architecture,
                 conv_clamp=conv_clamp,
-                half=side >= reduced_from(img_resolution, num_fp16_res),
+                reduced=side >= reduced_from(img_resolution, num_fp16_res),
             )
             self.add_module(f"b{side}", block)
 
@@ -291,7 +211,7 @@ class SynthesisNetwork(nn.Module):
         image: Tensor | None = None
         start = 0
         for side in self.sides:
-            block = self.get_submodule(f"b{side}")
+            block = cast(SynthesisBlock, self.get_submodule(f"b{side}"))
             # Colours share their w with the first convolution of the next block.
             part = ws[:, start : start + block.num_conv + 1].float()
             x, image = block(x, image, part, noise=noise, mixed=mixed, rng=rng)

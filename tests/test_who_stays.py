@@ -1,0 +1,93 @@
+"""Protected people, kept faces, and options that are wrong."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from anonyface.api import Anonymizer
+from anonyface.errors import InputError
+from anonyface.types import AnonymizeResult, Face
+
+from .fakes import face_change, still_there
+
+Image = NDArray[np.uint8]
+
+
+def test_a_protected_person_stays_and_the_others_go(scene: Image, people: list[Image]) -> None:
+    reference = cv2.resize(people[2], (400, 400), interpolation=cv2.INTER_AREA)
+    result = Anonymizer(protect=[reference[:, ::-1].copy()], seed=2)(scene)
+    kept = [o for o in result.faces if o.action == "kept"]
+    assert len(kept) == 1
+    assert "protected" in kept[0].reason
+    x, y = kept[0].face.landmarks[2]
+    assert x < 300 < y  # the third of four prints lies in the lower left
+    assert face_change(scene, result.image, kept[0].face) == 0
+    others = [o.face for o in result.faces if o.action != "kept"]
+    assert not any(still_there(scene, result.image, others))
+
+
+@pytest.mark.parametrize("form", ["index", "box", "callable"])
+def test_keep_in_every_form(
+    form: str, anonymizer: Anonymizer, scene: Image, result: AnonymizeResult
+) -> None:
+    face = result.faces[1].face
+
+    def is_it(other: Face) -> bool:
+        return bool(np.abs(other.box - face.box).max() < 1)
+
+    keep = {"index": [1], "box": [face.box.tolist()], "callable": is_it}[form]
+    again = anonymizer(scene, keep=keep)
+    assert [o.action for o in again.faces].count("kept") == 1
+    assert again.faces[1].action == "kept"
+    assert face_change(scene, again.image, face) == 0
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        ([9], "there is no face 9"),
+        ([[0, 0, 5, 5]], "no face was found at box"),
+        (["me"], "neither an index nor a box"),
+        ("me", "must be indices, boxes or a callable"),
+        ([True], "neither an index nor a box"),
+    ],
+)
+def test_a_wrong_keep_is_a_clear_error(
+    keep: object, message: str, anonymizer: Anonymizer, scene: Image
+) -> None:
+    with pytest.raises(InputError, match=message):
+        anonymizer(scene, keep=keep)  # type: ignore[arg-type]
+
+
+def test_a_reference_with_several_faces_is_refused(scene: Image) -> None:
+    with pytest.raises(InputError, match="shows 4 faces"):
+        Anonymizer(protect=[scene])
+
+
+def test_a_reference_without_a_face_is_refused() -> None:
+    with pytest.raises(InputError, match="shows no face"):
+        Anonymizer(protect=[np.full((200, 200, 3), 128, np.uint8)])
+
+
+def test_an_embedding_of_another_length_is_refused() -> None:
+    with pytest.raises(InputError, match="must be"):
+        Anonymizer(protect=np.ones((1, 512), np.float32))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"method": "blurr"}, {"detail": "high"}, {"on_failure": "skip"}, {"seed": -1}, {"seed": True}],
+)
+def test_misspelt_options_raise(options: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        Anonymizer(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["blur", "pixelate", "solid"])
+def test_covering_methods_cover_every_face(method: str, scene: Image) -> None:
+    result = Anonymizer(method=method)(scene)  # type: ignore[arg-type]
+    assert [o.action for o in result.faces] == ["redacted"] * 4
+    assert not any(still_there(scene, result.image, [o.face for o in result.faces]))
