@@ -12,7 +12,7 @@ from anonyface.errors import FaceError
 from anonyface.identities.looks import LookReader
 from anonyface.identities.pool import PoolIdentities
 from anonyface.landmarks.mesh import FaceMesh
-from anonyface.swapping.crop import cut_crop, paste
+from anonyface.swapping.crop import cut_crop, paste, within
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.types import (
     Crop,
@@ -85,14 +85,13 @@ class Replacer:
         swapper: Swapper | None = None,
         threads: int = 0,
     ) -> None:
-        self.threshold = match_threshold("1e-2")
         self.sibling_threshold = match_threshold("1e-3")
         self.encoder = encoder
         self.protected = protected
         self.mesh = FaceMesh(threads=threads)
         self.looks = LookReader(threads=threads)
         self.identities = identities or PoolIdentities(
-            max_resemblance=self.threshold,
+            max_resemblance=match_threshold("1e-2"),
             max_sibling_similarity=self.sibling_threshold,
             threads=threads,
         )
@@ -171,17 +170,18 @@ class Replacer:
         if not plan.offers:
             raise FaceError("no synthetic person fits", stage="identities", face=face)
         crop, mesh, window = cut_crop(out, subject.mesh)
+        threshold = match_threshold("1e-2", face_px=face.size)
         best = np.inf
         for number, offer in enumerate(plan.offers):
             if self._doubles(offer, given):
                 continue
             identity = offer.render()
-            patch = self.swapper(crop, mesh, identity)
+            patch = within(self.swapper(crop, mesh, identity), face, crop)
             after = self._compare(subject, patch, crop) if face.size >= VERIFY_FACE_PX else None
-            if after is None or after < self.threshold:
+            if after is None or after < threshold:
                 paste(out, patch, window)
                 given.append(offer.embedding)
-                return self._outcome(original, subject, identity, after, number)
+                return self._outcome(original, subject, identity, after, threshold, number)
             best = min(best, after)
         if best == np.inf:
             raise FaceError("everybody who fits is taken", stage="identities", face=face)
@@ -237,6 +237,7 @@ class Replacer:
         subject: Subject,
         identity: Identity,
         after: float | None,
+        threshold: float,
         redraws: int,
     ) -> FaceOutcome:
         reason = "replaced by a synthetic person"
@@ -251,7 +252,7 @@ class Replacer:
             reason=reason,
             similarity_before=None if after is None else self._mirror_score(original, subject.face),
             similarity_after=after,
-            threshold=self.threshold,
+            threshold=None if after is None else threshold,
             identity=identity,
         )
 

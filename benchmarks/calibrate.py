@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +28,8 @@ from benchmarks.identification import threshold_at_far
 
 DATA = ROOT.parent / "shared" / "data" / "lfw-dev.zip"
 THRESHOLDS = ROOT / "anonyface" / "verification" / "thresholds.json"
+FACE_SIZES = (24, 32, 40, 52, 68)
+"""Face heights in pixels at which the thresholds are measured besides the photos' own size."""
 RATES = ("1e-2", "1e-3", "1e-4")
 
 
@@ -51,7 +54,20 @@ def subject(faces: Sequence[Face], image_hw: tuple[int, ...]) -> Face | None:
     return max(faces, key=prominence, default=None)
 
 
-def embed(path: Path, detector: Detector, encoder: Encoder) -> tuple[list[str], FloatArray, int]:
+def shrink(image: ImageArray, face: Face, face_px: int | None) -> tuple[ImageArray, FloatArray]:
+    """Return the photo and the landmarks with the face at most ``face_px`` high, None: as it is."""
+    factor = 1.0 if face_px is None else min(1.0, face_px / face.size)
+    if factor == 1.0:
+        return image, face.landmarks
+    size = (round(image.shape[1] * factor), round(image.shape[0] * factor))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    scale = np.array([size[0] / image.shape[1], size[1] / image.shape[0]], np.float32)
+    return np.asarray(small, np.uint8), (face.landmarks + 0.5) * scale - 0.5
+
+
+def embed(
+    path: Path, detector: Detector, encoder: Encoder, face_px: int | None = None
+) -> tuple[list[str], FloatArray, int]:
     """Return the people, their (n, 128) embeddings and the number of photos without a face."""
     people: list[str] = []
     embeddings: list[FloatArray] = []
@@ -62,7 +78,7 @@ def embed(path: Path, detector: Detector, encoder: Encoder) -> tuple[list[str], 
             failures += 1
             continue
         people.append(person)
-        embeddings.append(encoder(image, face.landmarks))
+        embeddings.append(encoder(*shrink(image, face, face_px)))
     return people, np.stack(embeddings), failures
 
 
@@ -104,7 +120,12 @@ def calibrate(path: Path, detector: Detector, encoder: Encoder) -> dict[str, Any
     """Return the record of thresholds.json for one encoder."""
     people, embeddings, failures = embed(path, detector, encoder)
     genuine, impostor = pair_scores(people, embeddings)
+    small = {}
+    for face_px in FACE_SIZES:
+        names, rows, _ = embed(path, detector, encoder, face_px)
+        small[str(face_px)] = operating_points(*pair_scores(names, rows))
     return operating_points(genuine, impostor) | {
+        "by_face_px": small,
         "pairs": {"genuine": len(genuine), "impostor": len(impostor)},
         "source": f"{path.stem}: {len(set(people))} people, {len(people)} photos",
         "failures": failures,
@@ -119,6 +140,8 @@ def show(record: dict[str, Any]) -> None:
     print(f"{'FMR':>6}  {'similarity':>10}  {'distance':>8}  {'TAR':>6}")
     for rate, threshold in record["fmr"].items():
         print(f"{rate:>6}  {threshold:>10.4f}  {1 - threshold:>8.4f}  {record['tar'][rate]:>6.4f}")
+    for size, points in record["by_face_px"].items():
+        print(f"both faces shrunk to {size} px: {points}")
 
 
 def main() -> None:

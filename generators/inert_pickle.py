@@ -9,10 +9,10 @@ splits the bytes into opcodes.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Protocol
 
 from generators.errors import CheckpointCorrupt, CheckpointError, UnsafeGlobal
 
@@ -30,13 +30,6 @@ class Symbol:
     module: str
     name: str
     build: Callable[..., object] | None
-
-
-class Buildable(Protocol):
-    """An object that takes its state in a second step."""
-
-    def set_state(self, state: object) -> None:
-        """Take the state."""
 
 
 Table = Mapping[tuple[str, str], Callable[..., object] | None]
@@ -85,8 +78,10 @@ def read_pickle(
     """
     machine = _Machine(table, persistent)
     try:
-        for opcode, argument, _ in pickletools.genops(stream):
-            machine.run(opcode.name, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of odd escapes in quoted text
+            for opcode, argument, _ in pickletools.genops(stream):
+                machine.run(opcode.name, argument)
         return machine.result()
     except CheckpointError:
         raise
@@ -138,10 +133,7 @@ class _Machine:
         return items
 
     def _pop(self, _: object) -> None:
-        if self.stack:
-            self.stack.pop()
-        else:
-            self._since_mark()
+        self.stack.pop()
 
     def _pop_mark(self, _: object) -> None:
         self._since_mark()
@@ -243,13 +235,10 @@ class _Machine:
             raise CheckpointCorrupt(f"{_describe(target)} takes no state")
         set_state(state)
 
-    def _persid(self, argument: object) -> None:
+    def _binpersid(self, _: object) -> None:
         if self.persistent is None:
             raise CheckpointCorrupt("a persistent id outside a torch file")
-        self.stack.append(self.persistent(argument))
-
-    def _binpersid(self, _: object) -> None:
-        self._persid(self.stack.pop())
+        self.stack.append(self.persistent(self.stack.pop()))
 
 
 _STEPS: dict[str, Callable[[_Machine, object], None]] = {
@@ -279,7 +268,6 @@ _STEPS: dict[str, Callable[[_Machine, object], None]] = {
     "REDUCE": _Machine._reduce,
     "NEWOBJ": _Machine._reduce,
     "BUILD": _Machine._build,
-    "PERSID": _Machine._persid,
     "BINPERSID": _Machine._binpersid,
 }
 """What each opcode does; those listed nowhere are refused."""

@@ -220,6 +220,11 @@ def rebuild_bytes(budget: Budget, text: object, encoding: object = "latin1") -> 
     return text.encode("latin-1")
 
 
+def rebuild_no_bytes() -> bytes:
+    """Stand in for ``bytes()``, which old pickles use for empty ones."""
+    return b""
+
+
 def rebuild_array(*_: object) -> Array:
     """Stand in for numpy's ``_reconstruct``: an array still to be filled."""
     return Array()
@@ -267,6 +272,7 @@ def table(budget: Budget, load_storage: Callable[[object], Storage] | None) -> T
         ("collections", "OrderedDict"): partial(rebuild_dict, budget),
         ("builtins", "set"): partial(rebuild_set, budget),
         ("__builtin__", "set"): partial(rebuild_set, budget),
+        ("__builtin__", "bytes"): rebuild_no_bytes,
         ("_codecs", "encode"): partial(rebuild_bytes, budget),
         ("dnnlib.util", "EasyDict"): partial(rebuild_dict, budget),
         ("torch_utils.persistence", "_reconstruct_persistent_obj"): rebuild_record,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from anonyface.errors import FaceError
-from anonyface.types import Crop, ImageArray, Mesh, Patch
+from anonyface.types import Crop, Face, ImageArray, Mesh, Patch
 
+REACH = 1.35
+"""Size of the region that may change, in sizes of the face's box."""
 CROP_MARGIN = 0.35
 """Surroundings in the crop, in sizes of the mesh, on each side."""
 
@@ -31,6 +33,37 @@ def cut_crop(image: ImageArray, mesh: Mesh) -> tuple[Crop, Mesh, tuple[slice, sl
     matrix = np.array([[1, 0, -x0], [0, 1, -y0]], dtype=np.float64)
     moved = mesh.points - np.array([x0, y0, 0], dtype=np.float32)
     return Crop(image[window].copy(), matrix), Mesh(moved, mesh.presence), window
+
+
+def within(patch: Patch, face: Face, crop: Crop) -> Patch:
+    """Take back what a patch changes beyond `REACH` times the face's box.
+
+    A mesh that outgrows its face, as on profiles, must not touch what is beside it.
+
+    Args:
+        patch: New pixels for the crop.
+        face: The face, in image coordinates.
+        crop: The crop.
+
+    Raises:
+        FaceError: If patch and crop differ in size.
+    """
+    if patch.alpha.shape != crop.pixels.shape[:2]:
+        raise FaceError(
+            f"the swapper's alpha is {patch.alpha.shape}, expected {crop.pixels.shape[:2]}",
+            stage="swapping",
+        )
+    shift = np.tile(crop.matrix[:, 2], 2)
+    centre, half = face.box.reshape(2, 2).mean(axis=0), (face.box[2:] - face.box[:2]) / 2 * REACH
+    x0, y0, x1, y1 = np.concatenate([centre - half, centre + half]) + shift
+    inside = np.zeros_like(patch.alpha)
+    rows, columns = (
+        slice(max(0, round(y0)), max(0, round(y1))),
+        slice(max(0, round(x0)), max(0, round(x1))),
+    )
+    inside[rows, columns] = 1
+    pixels = np.where(inside[..., None] > 0, patch.pixels, crop.pixels)
+    return Patch(pixels.astype(np.uint8, copy=False), patch.alpha * inside)
 
 
 def paste(out: ImageArray, patch: Patch, window: tuple[slice, slice]) -> None:
