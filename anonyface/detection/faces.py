@@ -26,7 +26,7 @@ class FaceFinder:
 
     Candidates between the detector's noise level and the sure level count only if the mesh sees a
     face there too: a low threshold finds the turned and half-hidden ones, the second look drops the
-    leaves. On groups-dev that keeps recall where the sure level alone has it, at fewer false ones.
+    leaves.
 
     Args:
         detail: How hard to look, see `anonyface.detection.passes.plan_windows`.

@@ -20,7 +20,7 @@ VARIANCES = (0.1, 0.2)
 MEAN_BGR = (104.0, 117.0, 123.0)
 
 CANDIDATE_SCORE = 0.2
-"""Below this the network is guessing: on lfw-dev and groups-dev it would add nothing but noise."""
+"""Below this the network is guessing."""
 SURE_SCORE = 0.5
 """From here on a detection counts as a face without a second look."""
 NMS_IOU = 0.4

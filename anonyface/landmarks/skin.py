@@ -19,8 +19,8 @@ UPPER = np.array([8, 9, 168, 193, 417, 151, 108, 337, 69, 299, 143, 372, 35, 265
 MOUTH = np.concatenate([topo.MOUSTACHE, topo.CHIN_PATCH, topo.LIPS_OUTER])
 MOUTH_WEIGHT, CHEEK_WEIGHT, DOUBT_WEIGHT, MASKED_FROM = 1.5, 2.5, 5.0, 12.0
 """Blood makes lips and cheeks redder than the forehead, cloth does not: a mask is told by how much
-redness (a*) mouth and cheeks lack, plus the doubt of the mesh. Set by hand on photos of people with
-and without masks; 0.92 of those in groups-dev come out right."""
+redness (a*) mouth and cheeks lack, plus the doubt of the mesh. Set by hand, looking at people with
+and without masks."""
 MASK_COLOUR = 20.0
 """Difference in a*b* between upper face and cheeks that no skin has."""
 FLOOR_LAB = np.array([7.0, 4.0, 5.0], dtype=np.float32)
