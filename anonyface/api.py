@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from anonyface.detection.faces import FaceFinder
 from anonyface.errors import FaceError
 from anonyface.media.images import load_image
 from anonyface.protection.references import load_references
-from anonyface.protection.selection import Decision, Selection, select
+from anonyface.protection.selection import Decision, Selection, who_stays
 from anonyface.redaction import cover_face
-from anonyface.replacement import Plan, Replacer
+from anonyface.replacement import Given, Plan, Replacer
 from anonyface.seeds import face_seed, fresh_seed
+from anonyface.subjects import Subject, SubjectReader, outlines_in_front
 from anonyface.types import (
     AnonymizeResult,
     Detail,
@@ -29,28 +30,47 @@ from anonyface.types import (
     FloatArray,
     IdentitySource,
     ImageArray,
+    MetadataPolicy,
     Method,
     OnFailure,
     Swapper,
+    Unsure,
+    Verify,
 )
-from anonyface.verification.check import match_threshold
-from anonyface.verification.encoder import DlibEncoder, similarity
+from anonyface.verification.check import Verifier, built_in_judges
+from anonyface.verification.encoder import DlibEncoder
+from anonyface.verification.final_look import FinalLook, mirrored_faces
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """Which faces of one photo the caller wants to stay, whoever they are."""
+
+    keep: Selection = ()
+    only: Selection = ()
+    keep_largest: int = 0
+    keep_central: bool = False
 
 
 class Anonymizer:
     """Anonymizes photos; models load once, keep the object. Calls from several threads are safe.
 
     Args:
-        protect: People who stay: photos with one face each, or (n, 128) embeddings.
-        method: See `anonyface.config.Config`, as for the following four.
+        protect: People who stay: photos with one face each, (n, 128) embeddings, or a `Gallery`.
+        method: See `anonyface.config.Config`, as for the following eight.
         detail: How hard to look for faces.
         on_failure: What happens to a face that can't be replaced or verified.
+        unsure: What happens to a face that might be a protected person.
+        allow_repeats: Whether a protected person may stay more than once in a photo.
+        verify: How far the old identity must be gone.
+        metadata: What a written file may say of the photo.
+        mark: Whether a written file says that parts of it are synthetic.
         seed: None for fresh randomness.
         threads: Threads for inference, 0 for all usable cores.
         detector: Replaces the built-in face detector.
         identities: Replaces the built-in source of nobodies.
         swapper: Replaces the built-in swap engine.
-        encoder: Replaces the built-in identity encoder; must use its scale of similarity.
+        encoder: Replaces the first identity encoder; must use its scale of similarity.
 
     Raises:
         InputError: An option or a reference photo is not usable.
@@ -64,6 +84,11 @@ class Anonymizer:
         method: Method = Config.method,
         detail: Detail = Config.detail,
         on_failure: OnFailure = Config.on_failure,
+        unsure: Unsure = Config.unsure,
+        allow_repeats: bool = Config.allow_repeats,
+        verify: Verify = Config.verify,
+        metadata: MetadataPolicy = Config.metadata,
+        mark: bool = Config.mark,
         seed: int | None = Config.seed,
         threads: int = Config.threads,
         detector: Detector | None = None,
@@ -72,28 +97,54 @@ class Anonymizer:
         encoder: Encoder | None = None,
     ) -> None:
         self.config = Config(
-            method=method, detail=detail, on_failure=on_failure, seed=seed, threads=threads
+            method=method,
+            detail=detail,
+            on_failure=on_failure,
+            unsure=unsure,
+            allow_repeats=allow_repeats,
+            verify=verify,
+            metadata=metadata,
+            mark=mark,
+            seed=seed,
+            threads=threads,
         )
         self._detector = detector or FaceFinder(detail=detail, threads=threads)
         self._encoder = encoder or DlibEncoder(threads=threads)
         self._protected = load_references(protect, detector=self._detector, encoder=self._encoder)
+        # Another's detector may know places, not pictures: it is asked again as it is.
+        find = detector or partial(mirrored_faces, FaceFinder(detail="fast", threads=threads))
+        self._final_look = FinalLook(find=find, encoder=self._encoder, threads=threads)
         self._identities, self._swapper = identities, swapper
         if method == "synthetic":
             self._replace  # noqa: B018 - load its models now: a broken one is an error here
 
     @cached_property
+    def _read(self) -> SubjectReader:
+        """The models that read faces; covering a face needs none of them."""
+        return SubjectReader(encoder=self._encoder, threads=self.config.threads)
+
+    @cached_property
     def _replace(self) -> Replacer:
-        """The models of the synthetic method; covering a face needs none of them."""
+        """The models of the synthetic method, loaded when it is used."""
+        self._read  # noqa: B018 - it is needed together with these
+        threads = self.config.threads
+        judges = built_in_judges(self._encoder, verify=self.config.verify, threads=threads)
         return Replacer(
-            encoder=self._encoder,
-            protected=self._protected,
+            verifier=Verifier(judges),
+            protected=self._protected.embeddings,
             identities=self._identities,
             swapper=self._swapper,
-            threads=self.config.threads,
+            threads=threads,
         )
 
     def __call__(
-        self, image: Any, *, keep: Selection = (), only: Selection = ()
+        self,
+        image: Any,
+        *,
+        keep: Selection = (),
+        only: Selection = (),
+        keep_largest: int = 0,
+        keep_central: bool = False,
     ) -> AnonymizeResult:
         """Anonymize one photo.
 
@@ -101,28 +152,34 @@ class Anonymizer:
             image: Path, bytes, binary file object, PIL image or (H, W, 3) RGB uint8 array.
             keep: Faces that stay: indices, boxes (x0 y0 x1 y1) or a callable ``Face -> bool``.
             only: The opposite: if given, every other face stays.
+            keep_largest: So many of the largest faces stay.
+            keep_central: Whether the face nearest the centre of the photo stays.
 
         Returns:
             The new image and one outcome per face found.
 
         Raises:
             InputError: The image or an option is not usable.
-            FaceError: A face failed and ``on_failure`` is "raise".
+            FaceError: A face failed and ``on_failure`` is "raise", or might be a protected person
+                and ``unsure`` is "raise".
             BackendError: The inference engine failed.
         """
         started = time.perf_counter()
         source = load_image(image)
-        faces = self._detector(source.pixels)
-        decisions = self._decide(source.pixels, faces, keep, only)
-        pixels, outcomes = self._treat(source.pixels, faces, decisions)
+        wish = Wish(keep, only, keep_largest, keep_central)
+        faces = tuple(self._detector(source.pixels))
+        subjects = self._study(source.pixels, faces)
+        decisions = self._decide(source.pixels, faces, subjects, wish)
+        pixels, outcomes = self._treat(source.pixels, faces, subjects, decisions)
+        outcomes = self._look_again(pixels, outcomes, subjects, wish)
+        pixels.setflags(write=False)
+        synthetic = any(o.action == "replaced" for o in outcomes)
         return AnonymizeResult(
             image=pixels,
-            faces=outcomes,
+            faces=tuple(outcomes),
             settings=self.config.as_dict(),
             seconds=time.perf_counter() - started,
-            source=replace(
-                source.without_pixels(), synthetic=any(o.action == "replaced" for o in outcomes)
-            ),
+            source=replace(source.with_result(pixels), synthetic=synthetic),
         )
 
     def detect(self, image: Any) -> tuple[Face, ...]:
@@ -132,8 +189,37 @@ class Anonymizer:
             InputError: The image is not usable.
         """
         source = load_image(image)
-        faces = self._detector(source.pixels)
-        return self._replace.describe(source.pixels, faces)
+        return self._read.describe(source.pixels, self._detector(source.pixels))
+
+    def review(
+        self,
+        image: Any,
+        *,
+        keep: Selection = (),
+        only: Selection = (),
+        keep_largest: int = 0,
+        keep_central: bool = False,
+    ) -> tuple[tuple[Face, ...], tuple[Decision, ...]]:
+        """Say who would stay, without changing anything.
+
+        Args:
+            image: As for a call, as are the options.
+            keep: Faces that stay.
+            only: Faces that go.
+            keep_largest: So many of the largest faces stay.
+            keep_central: Whether the face nearest the centre stays.
+
+        Returns:
+            The faces found, and the decision about each.
+
+        Raises:
+            InputError: The image or an option is not usable.
+            FaceError: A face might be a protected person and ``unsure`` is "raise".
+        """
+        pixels = load_image(image).pixels
+        faces = self._read.describe(pixels, self._detector(pixels))
+        wish = Wish(keep, only, keep_largest, keep_central)
+        return faces, tuple(self._decide(pixels, faces, [], wish))
 
     def batch(self, images: Iterable[Any]) -> Iterator[AnonymizeResult]:
         """Anonymize one photo after the other, lazily; an error ends the iteration.
@@ -143,57 +229,68 @@ class Anonymizer:
         for image in images:
             yield self(image)
 
-    def _decide(
-        self, pixels: ImageArray, faces: Sequence[Face], keep: Selection, only: Selection
-    ) -> list[Decision]:
-        named = select(faces, keep, option="keep")
-        asked = callable(only) or len(only) > 0
-        target = select(faces, only, option="only") if asked else [True] * len(faces)
-        decisions = []
-        for face, is_named, is_target in zip(faces, named, target, strict=True):
-            if is_named:
-                decisions.append(Decision(True, "kept as asked"))
-            elif not is_target:
-                decisions.append(Decision(True, "not among the faces to replace"))
-            else:
-                decisions.append(self._match_protected(pixels, face))
-        return decisions
+    def _study(self, pixels: ImageArray, faces: Sequence[Face]) -> list[Subject | FaceError]:
+        """Read every face; nothing is read where faces are only covered."""
+        return self._read.read_all(pixels, faces) if self.config.method == "synthetic" else []
 
-    def _match_protected(self, pixels: ImageArray, face: Face) -> Decision:
-        if len(self._protected):
+    def _decide(
+        self,
+        pixels: ImageArray,
+        faces: Sequence[Face],
+        subjects: Sequence[Subject | FaceError],
+        wish: Wish,
+    ) -> list[Decision]:
+        """Decide who stays; faces beyond those studied are encoded if somebody is protected."""
+
+        def embed(number: int) -> FloatArray | None:
             try:
-                score = similarity(self._protected, self._encoder(pixels, face.landmarks)).max()
+                if number < len(subjects):
+                    subject = subjects[number]
+                    return None if isinstance(subject, FaceError) else subject.embedding
+                return self._encoder(pixels, faces[number].landmarks)
             except FaceError:
-                return Decision(False, "could not be compared with the protected people")
-            if score >= match_threshold("1e-3"):
-                return Decision(True, f"protected person (similarity {score:.2f})")
-        return Decision(False, "")
+                return None
+
+        return who_stays(
+            faces,
+            (pixels.shape[0], pixels.shape[1]),
+            embed,
+            self._protected,
+            keep=wish.keep,
+            only=wish.only,
+            keep_largest=wish.keep_largest,
+            keep_central=wish.keep_central,
+            allow_repeats=self.config.allow_repeats,
+            unsure=self.config.unsure,
+        )
 
     def _treat(
-        self, original: ImageArray, faces: Sequence[Face], decisions: Sequence[Decision]
-    ) -> tuple[ImageArray, tuple[FaceOutcome, ...]]:
+        self,
+        original: ImageArray,
+        faces: Sequence[Face],
+        subjects: Sequence[Subject | FaceError],
+        decisions: Sequence[Decision],
+    ) -> tuple[ImageArray, list[FaceOutcome]]:
         """Work from far to near on a running copy, so that overlapping neighbours stay replaced."""
         out = original.copy()
         order = sorted(range(len(faces)), key=lambda k: faces[k].size)
         base = fresh_seed() if self.config.seed is None else self.config.seed
         seeds = [face_seed(base, faces[i]) for i in order]
-        plans = self._plan(original, [faces[i] for i in order], seeds)
+        plans = (
+            self._replace.plan([subjects[i] for i in order], seeds)
+            if self.config.method == "synthetic"
+            else [Plan()] * len(faces)
+        )
         outcomes: dict[int, FaceOutcome] = {}
-        given: list[FloatArray] = []
+        given = Given()
         for i, seed, plan in zip(order, seeds, plans, strict=True):
             if decisions[i].keep:
-                outcomes[i] = FaceOutcome(faces[i], "kept", decisions[i].reason)
+                outcome = FaceOutcome(faces[i], "kept", decisions[i].reason)
             else:
-                outcomes[i] = self._treat_face(out, original, faces[i], plan, seed, given)
-        out.setflags(write=False)
-        return out, tuple(outcomes[i] for i in range(len(faces)))
-
-    def _plan(
-        self, original: ImageArray, faces: Sequence[Face], seeds: Sequence[int]
-    ) -> list[Plan]:
-        if self.config.method != "synthetic":
-            return [Plan()] * len(faces)
-        return self._replace.plan(original, faces, seeds)
+                in_front = outlines_in_front(i, subjects)
+                outcome = self._treat_face(out, original, faces[i], plan, seed, given, in_front)
+            outcomes[i] = replace(outcome, match=decisions[i].match)
+        return out, [outcomes[i] for i in range(len(faces))]
 
     def _treat_face(
         self,
@@ -202,7 +299,8 @@ class Anonymizer:
         face: Face,
         plan: Plan,
         seed: int,
-        given: list[FloatArray],
+        given: Given,
+        in_front: Sequence[FloatArray],
     ) -> FaceOutcome:
         """Replace or cover one face in ``out``, in place; compare it with the original."""
         rng = np.random.default_rng(seed)
@@ -215,8 +313,49 @@ class Anonymizer:
         except FaceError as error:
             if self.config.on_failure == "raise":
                 raise
-            cover_face(out, face, "blur", rng=rng)
+            cover_face(out, face, "blur", rng=rng, spare=in_front)
             return FaceOutcome(face, "redacted", str(error))
+
+    def _look_again(
+        self,
+        out: ImageArray,
+        outcomes: Sequence[FaceOutcome],
+        subjects: Sequence[Subject | FaceError],
+        wish: Wish,
+    ) -> list[FaceOutcome]:
+        """Search the finished picture; cover who is still there or was missed, in place."""
+        done = list(outcomes)
+        faces = [o.face for o in outcomes]
+        gone = [
+            subject.embedding if isinstance(subject, Subject) and o.action != "kept" else None
+            for subject, o in zip(subjects, outcomes, strict=False)
+        ]
+        findings = self._final_look(out, faces, [o.action == "replaced" for o in done], gone)
+        unseen = [f.face for f in findings if f.index is None]
+        decisions = self._decide(out, [*faces, *unseen], subjects, wish) if unseen else []
+        stays = {id(f): d for f, d in zip(unseen, decisions[len(faces) :], strict=True) if d.keep}
+        for finding in findings:
+            if finding.index is not None:
+                done[finding.index] = self._cover(out, faces[finding.index], finding.reason)
+            elif id(finding.face) in stays:
+                done.append(FaceOutcome(finding.face, "kept", stays[id(finding.face)].reason))
+            else:
+                done.append(self._cover(out, finding.face, finding.reason))
+        return done
+
+    def _cover(self, out: ImageArray, face: Face, reason: str) -> FaceOutcome:
+        """Cover a face that the last look found.
+
+        Raises:
+            FaceError: If ``on_failure`` is "raise".
+        """
+        method = self.config.method
+        if self.config.on_failure == "raise" and method == "synthetic":
+            raise FaceError(reason, stage="final look", face=face)
+        cover = "blur" if method == "synthetic" else method
+        base = fresh_seed() if self.config.seed is None else self.config.seed
+        cover_face(out, face, cover, rng=np.random.default_rng(face_seed(base, face)))
+        return FaceOutcome(face, "redacted", reason)
 
 
 def anonymize(
@@ -225,9 +364,16 @@ def anonymize(
     protect: Sequence[Any] | Any = (),
     keep: Selection = (),
     only: Selection = (),
+    keep_largest: int = 0,
+    keep_central: bool = False,
     method: Method = Config.method,
     detail: Detail = Config.detail,
     on_failure: OnFailure = Config.on_failure,
+    unsure: Unsure = Config.unsure,
+    allow_repeats: bool = Config.allow_repeats,
+    verify: Verify = Config.verify,
+    metadata: MetadataPolicy = Config.metadata,
+    mark: bool = Config.mark,
     seed: int | None = Config.seed,
     threads: int = Config.threads,
 ) -> AnonymizeResult:
@@ -247,7 +393,14 @@ def anonymize(
         method=method,
         detail=detail,
         on_failure=on_failure,
+        unsure=unsure,
+        allow_repeats=allow_repeats,
+        verify=verify,
+        metadata=metadata,
+        mark=mark,
         seed=seed,
         threads=threads,
     )
-    return anonymizer(image, keep=keep, only=only)
+    return anonymizer(
+        image, keep=keep, only=only, keep_largest=keep_largest, keep_central=keep_central
+    )

@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from anonyface.claims import Leftovers, claim
 from anonyface.errors import InputError, WeightsError
 from anonyface.media.files import check_target
 from anonyface.types import AnonymizeResult
 
 if TYPE_CHECKING:
+    from anonyface.media.signing import C2paSigner
     from anonyface.protection.selection import Selection
 
 log = logging.getLogger("anonyface")
@@ -29,9 +32,9 @@ RESULT_SUFFIX = {
     ".tif": None,
     ".tiff": None,
     ".bmp": None,
-    ".heic": ".jpg",
-    ".heif": ".jpg",
-    ".avif": ".jpg",
+    ".heic": None,
+    ".heif": None,
+    ".avif": None,
     ".jp2": ".jpg",
     ".gif": ".png",
 }
@@ -102,16 +105,13 @@ def find_images(paths: Iterable[str | Path], *, recursive: bool = True) -> list[
         original is named, too: this is what ``*.jpg`` gives on a second run.
 
     Raises:
-        InputError: If a path does not exist.
+        InputError: If a path does not exist or can't be reached.
     """
     found: dict[Path, Path] = {}  # absolute -> as named
     for given in map(Path, paths):
-        if given.is_dir():
-            files = _walk(given, recursive=recursive)
-        elif given.exists():
-            files = [given]
-        else:
+        if _state(given) is None:
             raise InputError(f"{given}: no such file or folder")
+        files = _walk(given, recursive=recursive) if _is_folder(given) else [given]
         for file in files:
             found.setdefault(file.absolute(), file)
     originals = {(path.parent, path.stem) for path in found} | {
@@ -122,6 +122,26 @@ def find_images(paths: Iterable[str | Path], *, recursive: bool = True) -> list[
         for path, named in found.items()
         if not ((hit := _IS_RESULT.search(path.name)) and _original(path, hit) in originals)
     ]
+
+
+def _state(path: Path) -> os.stat_result | None:
+    """Return what a path leads to, None if it leads nowhere.
+
+    Raises:
+        InputError: If the system does not say (no permission, a name too long, links in a ring).
+    """
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _is_folder(path: Path) -> bool:
+    """Say whether a path leads to a folder; raises as `_state`."""
+    state = _state(path)
+    return state is not None and stat.S_ISDIR(state.st_mode)
 
 
 def _original(path: Path, hit: re.Match[str]) -> tuple[Path, str]:
@@ -159,7 +179,7 @@ def output_path(path: Path, *, out_dir: Path | None = None, root: Path | None = 
 
     Returns:
         ``photo.anon.jpg`` for ``photo.jpg``. A format that can't be written keeps its suffix in the
-        name, so that ``photo.heic`` and ``photo.jpg`` don't meet: ``photo.heic.anon.jpg``.
+        name, so that ``photo.gif`` and ``photo.png`` don't meet: ``photo.gif.anon.png``.
 
     Raises:
         ValueError: If the photo is not below ``root``.
@@ -188,21 +208,23 @@ def plan(
 
     Raises:
         InputError: If a path is missing, there is no photo at all, two photos would be written to
-            one file, or ``output`` can't be used.
+            one file, or ``output`` can't be used or written into.
     """
     photos = find_images(paths, recursive=recursive)
     if not photos:
         raise InputError(f"no images in {', '.join(map(str, paths))}")
-    if output is not None and not output.is_dir() and output.suffix.lower() in RESULT_SUFFIX:
+    if output is not None and not _is_folder(output) and output.suffix.lower() in RESULT_SUFFIX:
         if len(photos) > 1:
             raise InputError(f"{output} is one file for {len(photos)} photos; give a folder")
         if RESULT_SUFFIX[output.suffix.lower()] is not None:
             raise InputError(f"can't write {output}: the format is not one that can be written")
         check_target(output, inputs=photos)
         return [Job(photos[0], output, photos[0].name)]
-    jobs = _spread(photos, [path for path in map(Path, paths) if path.is_dir()], output)
+    jobs = _spread(photos, [path for path in map(Path, paths) if _is_folder(path)], output)
     if output is not None:
         make_folder(output)
+        if not os.access(output, os.W_OK | os.X_OK):
+            raise InputError(f"can't write into {output}: the folder is not writable")
     return jobs
 
 
@@ -244,8 +266,12 @@ def process(
     keep: Selection = (),
     only: Selection = (),
     overwrite: bool = False,
+    sign: C2paSigner | None = None,
 ) -> Iterator[FileResult]:
     """Anonymize photos one by one; one that fails doesn't stop the rest.
+
+    Several runs may share a folder: a photo another run is at work on is left until the end, and
+    done then only if its result is still missing. What killed runs left half-written is removed.
 
     Args:
         anonymizer: Called with each path.
@@ -253,25 +279,66 @@ def process(
         keep: Faces that stay, for every photo.
         only: Faces that are replaced, for every photo.
         overwrite: Whether a result that exists is made anew; by default the photo is skipped.
+        sign: Whose certificate results are signed with, None for no manifest.
 
     Yields:
-        One result per job, in order, as soon as its file is written.
+        One result per job, as soon as its file is written; in order, except for photos that another
+        run was at work on.
 
     Raises:
         WeightsError: If a model is missing or corrupt, which no photo would survive.
     """
-    for job in jobs:
-        if not overwrite and job.output.exists():
-            yield FileResult(job.path, job.name, job.output)
-            continue
-        try:
-            result = anonymizer(job.path, keep=keep, only=only)
-            make_folder(job.output.parent)
-            written = result.save(job.output)
-        except WeightsError:
-            raise
-        except Exception as error:  # carried in the result; the next photo gets its turn
-            log.debug("%s failed", job.path, exc_info=error)
-            yield FileResult(job.path, job.name, error=error)
-        else:
-            yield FileResult(job.path, job.name, written, result)
+    leftovers = Leftovers()
+    busy: list[Job] = []
+    for waiting, todo in ((False, jobs), (True, busy)):
+        for job in todo:
+            with claim(job.path, wait=waiting) as claimed:
+                if claimed == "held":
+                    leftovers.remove(job.output)
+                done = None
+                if claimed != "busy":
+                    done = _do(
+                        anonymizer, job, keep=keep, only=only, overwrite=overwrite, sign=sign
+                    )
+            if done is None:
+                busy.append(job)
+            else:
+                yield done
+
+
+def _do(
+    anonymizer: Anonymizes,
+    job: Job,
+    *,
+    keep: Selection,
+    only: Selection,
+    overwrite: bool,
+    sign: C2paSigner | None,
+) -> FileResult:
+    """Anonymize one photo, unless its result is there.
+
+    Raises:
+        WeightsError: If a model is missing or corrupt.
+    """
+    try:
+        if not overwrite and _is_done(job.output):
+            return FileResult(job.path, job.name, job.output)
+        make_folder(job.output.parent)
+        check_target(job.output)  # before the work; `save` checks again, and the input
+        result = anonymizer(job.path, keep=keep, only=only)
+        return FileResult(job.path, job.name, result.save(job.output, sign=sign), result)
+    except WeightsError:
+        raise
+    except Exception as error:  # carried in the result; the next photo gets its turn
+        log.debug("%s failed", job.path, exc_info=error)
+        return FileResult(job.path, job.name, error=error)
+
+
+def _is_done(output: Path) -> bool:
+    """Say whether a result is there; an empty file is none: a power cut may leave one.
+
+    Raises:
+        InputError: If the system does not say.
+    """
+    state = _state(output)
+    return state is not None and stat.S_ISREG(state.st_mode) and state.st_size > 0

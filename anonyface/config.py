@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args
 
 from anonyface.errors import InputError
-from anonyface.types import Detail, Method, OnFailure
+from anonyface.types import Detail, MetadataPolicy, Method, OnFailure, Unsure, Verify
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,14 @@ class Config:
         detail: How hard to look for faces.
         on_failure: "redact" covers a face that can't be replaced or verified, "raise" raises its
             `FaceError` and returns no image.
+        unsure: What happens to a face that might be a protected person: "replace" it, "keep" it, or
+            "raise" a `FaceError`.
+        allow_repeats: Whether one protected person may stay more than once in a photo (mirrors,
+            prints, twins); by default only the face that matches best stays.
+        verify: How far the old identity must be gone: "strict" asks for more than "normal".
+        metadata: What a written file may say of the photo: "clean" drops places, serial numbers and
+            everything that can hold a face, "keep" also keeps descriptions, "none" keeps nothing.
+        mark: Whether a written file says that parts of it are synthetic.
         seed: None draws fresh randomness; an int makes the result reproducible.
         threads: Threads the inference engine may use, 0 for all cores this process may run on.
     """
@@ -26,6 +34,11 @@ class Config:
     method: Method = "synthetic"
     detail: Detail = "normal"
     on_failure: OnFailure = "redact"
+    unsure: Unsure = "replace"
+    allow_repeats: bool = False
+    verify: Verify = "normal"
+    metadata: MetadataPolicy = "clean"
+    mark: bool = True
     seed: int | None = None
     threads: int = 0
 
@@ -34,10 +47,15 @@ class Config:
             ("method", get_args(Method)),
             ("detail", get_args(Detail)),
             ("on_failure", get_args(OnFailure)),
+            ("unsure", get_args(Unsure)),
+            ("verify", get_args(Verify)),
+            ("metadata", get_args(MetadataPolicy)),
+            ("allow_repeats", (False, True)),
+            ("mark", (False, True)),
         ):
             value = getattr(self, name)
             if value not in allowed:
-                raise InputError(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+                raise InputError(f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
         if self.seed is not None and (
             isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0
         ):

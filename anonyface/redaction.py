@@ -8,7 +8,7 @@ more than these few numbers hold, whatever the size of the face.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias, get_args
 
 import cv2
@@ -25,6 +25,8 @@ FEATHER = 0.15  # width of the soft rim outside the ellipse, in radii
 BLUR_CELLS = 6
 PIXELATE_CELLS = 8
 GREY = 128
+OWN_REACH = 0.15
+"""Surroundings of a face's landmarks that are covered whatever is in front of it, in face sizes."""
 MAX_GRAIN = 6.0  # grey levels; more looks like a pattern, not like film
 
 
@@ -152,7 +154,14 @@ COVERS: dict[Cover, Callable[[ImageArray, np.random.Generator], FloatArray]] = {
 }
 
 
-def cover_face(image: ImageArray, face: Face, method: Cover, *, rng: np.random.Generator) -> None:
+def cover_face(
+    image: ImageArray,
+    face: Face,
+    method: Cover,
+    *,
+    rng: np.random.Generator,
+    spare: Sequence[NDArray[np.floating]] = (),
+) -> None:
     """Cover a face in an image, in place.
 
     Args:
@@ -160,8 +169,32 @@ def cover_face(image: ImageArray, face: Face, method: Cover, *, rng: np.random.G
         face: The face; nothing happens where its box lies wholly outside of the image.
         method: "blur", "pixelate" or "solid".
         rng: Source of the grain of "blur".
+        spare: (n, 2) outlines x y of other faces known to be in front of this one: the cover does
+            not reach into them, except where this face's own landmarks are.
     """
     found = ellipse_alpha(face.box, (image.shape[0], image.shape[1]))
-    if found is not None:
-        rows, columns, alpha = found
-        image[rows, columns] = cover(image[rows, columns], alpha, method, rng=rng)
+    if found is None:
+        return
+    rows, columns, alpha = found
+    if spare:
+        alpha = alpha * _around(alpha.shape, face, spare, (columns.start, rows.start))
+    image[rows, columns] = cover(image[rows, columns], alpha, method, rng=rng)
+
+
+def _around(
+    size_hw: tuple[int, ...],
+    face: Face,
+    spare: Sequence[NDArray[np.floating]],
+    origin_xy: tuple[int, int],
+) -> FloatArray:
+    """(h, w) weight: 0 inside the spared outlines, 1 outside and at the face's own landmarks."""
+    weight = np.ones(size_hw, np.float32)
+    outlines = [np.round(outline - np.array(origin_xy)).astype(np.int32) for outline in spare]
+    for outline in outlines:
+        cv2.fillPoly(weight, [outline], 0)
+    own = cv2.convexHull(np.round(face.landmarks - np.array(origin_xy)).astype(np.int32))
+    core = np.zeros(size_hw, np.float32)
+    cv2.fillPoly(core, [own], 1)
+    reach = 2 * max(1, round(OWN_REACH * face.size)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    return np.asarray(np.maximum(weight, cv2.dilate(core, disc)), np.float32)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from anonyface.batch import RESULT_SUFFIX, FileResult, Job
+from anonyface.batch import RESULT_SUFFIX, FileResult
 from anonyface.errors import AnonyfaceError, InputError
 
 ACTION_WORDS = {"replaced": "replaced", "redacted": "covered", "kept": "kept"}
@@ -84,7 +84,11 @@ def report_entry(done: FileResult) -> dict[str, Any]:
     """Return what the run's report says of a photo."""
     from anonyface.report import build_report
 
-    report = None if done.result is None else build_report(done.result, file_name=done.name)
+    report = (
+        None
+        if done.result is None
+        else build_report(done.result, file_name=done.name, output=done.output)
+    )
     return {
         "file": done.name,
         "output": done.output.name if done.output else None,
@@ -100,10 +104,19 @@ def write_json(path: str, schema: str, files: Sequence[Any]) -> None:
     Raises:
         InputError: If the file can't be written.
     """
-    from anonyface.media.files import replace_file
     from anonyface.media.metadata import software
 
-    document = {"schema": schema, "software": software(), "files": files}
+    write_document(path, {"schema": schema, "software": software(), "files": files})
+
+
+def write_document(path: str, document: dict[str, Any]) -> None:
+    """Write a JSON document: to stdout for "-", else whole or not at all.
+
+    Raises:
+        InputError: If the file can't be written.
+    """
+    from anonyface.media.files import replace_file
+
     text = json.dumps(document, indent=2, allow_nan=False)
     if path == "-":
         click.echo(text)
@@ -118,23 +131,29 @@ def exit_code(errors: Sequence[type[Exception]], *, alone: bool) -> int:
     return 2 if alone and issubclass(errors[0], InputError) else 1
 
 
-def check_report_path(path: str | None, jobs: Sequence[Job]) -> None:
-    """Check that the JSON file can be written before the work starts.
+def check_report_path(
+    path: str | None, inputs: Sequence[Path], *, option: str = "--json", to_stdout: bool = True
+) -> None:
+    """Check that a report can be written before the work starts.
 
     Args:
         path: The file, "-" for stdout, None for no report.
-        jobs: The photos, which it must not replace.
+        inputs: The photos, which it must not replace.
+        option: What the user calls it.
+        to_stdout: Whether "-" is allowed.
 
     Raises:
         InputError: If it can't be written, or has the name of an image.
     """
+    if path == "-" and not to_stdout:
+        raise InputError(f"{option} needs the name of a file")
     if path is None or path == "-":
         return
     from anonyface.media.files import check_target
 
-    check_target(path, inputs=[job.path for job in jobs])
+    check_target(path, inputs=inputs)
     if Path(path).suffix.lower() in RESULT_SUFFIX:
-        raise InputError(f"--json {path}: this is the name of an image")
+        raise InputError(f"{option} {path}: this is the name of an image")
 
 
 def complain(line: str) -> None:

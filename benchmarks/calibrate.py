@@ -2,7 +2,8 @@
 
 Every photo of lfw-dev against every other one. The threshold for a false match rate (FMR) is the
 similarity that only this share of the pairs of different people reaches; TAR is the share of the
-pairs of one person that reach it too. Writes ``anonyface/verification/thresholds.json``.
+pairs of one person that reach it too. Writes ``anonyface/verification/thresholds.json`` and, for
+the comparison of protected people with faces of other sizes, ``anonyface/protection/curve.json``.
 
 Run as ``python -m benchmarks.calibrate [--data lfw-dev.zip]`` in the root of the repository.
 """
@@ -12,7 +13,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,8 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.detection.retinaface import RetinaFace
+from anonyface.protection.thresholds import CROWD_WEIGHT, CURVE, crowding
 from anonyface.types import Detector, Encoder, Face, FloatArray, ImageArray
 from anonyface.verification.encoder import DlibEncoder, similarity
+from anonyface.weights import manifest
 from benchmarks.contract import ROOT, read_photos
 from benchmarks.identification import threshold_at_far
 
@@ -31,6 +36,25 @@ THRESHOLDS = ROOT / "anonyface" / "verification" / "thresholds.json"
 FACE_SIZES = (24, 32, 40, 52, 68)
 """Face heights in pixels at which the thresholds are measured besides the photos' own size."""
 RATES = ("1e-2", "1e-3", "1e-4")
+CURVE_RATES = tuple(float(f"{10 ** (-k / 10):.3g}") for k in range(10, 51))
+"""Rates of the curve, ten a decade from 0.1 to 1e-5: the last is 20 of two million pairs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """The faces of a data set as the encoder sees them.
+
+    Attributes:
+        people: Who is in each photo.
+        heights: Size of each face in the photo, in pixels.
+        embeddings: Face height, None for the photo's own -> (n, 128) embeddings.
+        failures: Photos without a face.
+    """
+
+    people: list[str]
+    heights: list[float]
+    embeddings: dict[int | None, FloatArray]
+    failures: int
 
 
 def photos(path: Path) -> Iterator[tuple[str, ImageArray]]:
@@ -65,12 +89,11 @@ def shrink(image: ImageArray, face: Face, face_px: int | None) -> tuple[ImageArr
     return np.asarray(small, np.uint8), (face.landmarks + 0.5) * scale - 0.5
 
 
-def embed(
-    path: Path, detector: Detector, encoder: Encoder, face_px: int | None = None
-) -> tuple[list[str], FloatArray, int]:
-    """Return the people, their (n, 128) embeddings and the number of photos without a face."""
+def embed(path: Path, detector: Detector, encoder: Encoder) -> Embedded:
+    """Find every photo's subject and encode it at its own size and at every size of the grid."""
     people: list[str] = []
-    embeddings: list[FloatArray] = []
+    heights: list[float] = []
+    rows: dict[int | None, list[FloatArray]] = {size: [] for size in (None, *FACE_SIZES)}
     failures = 0
     for person, image in photos(path):
         face = subject(detector(image), image.shape[:2])
@@ -78,8 +101,11 @@ def embed(
             failures += 1
             continue
         people.append(person)
-        embeddings.append(encoder(*shrink(image, face, face_px)))
-    return people, np.stack(embeddings), failures
+        heights.append(face.size)
+        for size, embeddings in rows.items():
+            embeddings.append(encoder(*shrink(image, face, size)))
+    stacked = {size: np.stack(embeddings) for size, embeddings in rows.items()}
+    return Embedded(people, heights, stacked, failures)
 
 
 def pair_scores(
@@ -116,19 +142,73 @@ def operating_points(
     return {"fmr": fmr, "tar": tar}
 
 
-def calibrate(path: Path, detector: Detector, encoder: Encoder) -> dict[str, Any]:
+def calibrate(found: Embedded, source: str) -> dict[str, Any]:
     """Return the record of thresholds.json for one encoder."""
-    people, embeddings, failures = embed(path, detector, encoder)
-    genuine, impostor = pair_scores(people, embeddings)
-    small = {}
-    for face_px in FACE_SIZES:
-        names, rows, _ = embed(path, detector, encoder, face_px)
-        small[str(face_px)] = operating_points(*pair_scores(names, rows))
+    genuine, impostor = pair_scores(found.people, found.embeddings[None])
+    small = {
+        str(face_px): operating_points(*pair_scores(found.people, found.embeddings[face_px]))
+        for face_px in FACE_SIZES
+    }
     return operating_points(genuine, impostor) | {
         "by_face_px": small,
         "pairs": {"genuine": len(genuine), "impostor": len(impostor)},
-        "source": f"{path.stem}: {len(set(people))} people, {len(people)} photos",
-        "failures": failures,
+        "source": f"{source}: {len(set(found.people))} people, {len(found.people)} photos",
+        "failures": found.failures,
+    }
+
+
+def crowded_scores(
+    found: Embedded, sizes: tuple[int | None, int | None], crowd: Mapping[int | None, Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return genuine and impostor similarities of faces of two sizes, corrected for crowding.
+
+    Every pair of photos counts twice, each of the two in the role of the reference.
+
+    Args:
+        found: The embeddings.
+        sizes: Of the reference, and of the face.
+        crowd: Size -> (n,) what the crowding of each face adds to its thresholds.
+    """
+    a, b = (found.embeddings[size].astype(np.float64) for size in sizes)
+    table = 1 - np.sqrt(np.maximum(2 - 2 * a @ b.T, 0))
+    table -= crowd[sizes[0]][:, None] + crowd[sizes[1]][None]
+    names = np.array(found.people)
+    first, second = np.triu_indices(len(names), k=1)
+    same = np.tile(names[first] == names[second], 2)
+    scores = np.concatenate([table[first, second], table[second, first]])
+    return scores[same], scores[~same]
+
+
+def protection_curve(found: Embedded, source: str) -> dict[str, Any]:
+    """Return the record of curve.json: error rates of references against faces of any size."""
+    crowds = {size: crowding(rows) for size, rows in found.embeddings.items()}
+    median, low = (float(np.percentile(crowds[None], p)) for p in (50, 1))
+    shifts = {
+        size: CROWD_WEIGHT * (np.maximum(values, low) - median) for size, values in crowds.items()
+    }
+    full = round(float(np.median(found.heights)))
+    grid = {**{size: size for size in FACE_SIZES}, full: None}
+    pairs = []
+    for reference_px, face_px in combinations_with_replacement(grid, 2):
+        sizes = (grid[reference_px], grid[face_px])
+        genuine, impostor = crowded_scores(found, sizes, shifts)
+        similarity = np.quantile(impostor, 1 - np.array(CURVE_RATES))
+        fnmr = [float((genuine < value).mean()) for value in similarity]
+        pairs.append(
+            {
+                "px": [reference_px, face_px],
+                "similarity": [round(float(value), 4) for value in similarity],
+                "fnmr": [round(value, 4) for value in fnmr],
+            }
+        )
+    return {
+        "source": f"{source}: {len(set(found.people))} people, {len(found.people)} photos",
+        "pairs_each": {"genuine": len(genuine), "impostor": len(impostor)},
+        "pool_sha256": manifest()["pool"].sha256,
+        "crowding": {"median": round(median, 4), "low": round(low, 4)},
+        "sizes_px": list(grid),
+        "fmr": list(CURVE_RATES),
+        "pairs": pairs,
     }
 
 
@@ -144,6 +224,22 @@ def show(record: dict[str, Any]) -> None:
         print(f"both faces shrunk to {size} px: {points}")
 
 
+def show_curve(record: dict[str, Any]) -> None:
+    """Print threshold and true accept rate of every pair of sizes at the usual rates."""
+    columns = [record["fmr"].index(float(rate)) for rate in RATES]
+    print(f"crowding: {record['crowding']}; thresholds for faces of ordinary crowding")
+    for pair in record["pairs"]:
+        points = [f"{pair['similarity'][k]:.4f} (TAR {1 - pair['fnmr'][k]:.3f})" for k in columns]
+        print(f"reference {pair['px'][0]} px, face {pair['px'][1]} px: {'  '.join(points)}")
+
+
+def compact(record: dict[str, Any]) -> str:
+    """Return JSON with one line a part, and one a pair of sizes."""
+    lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in record.items() if k != "pairs"]
+    pairs = ",\n".join(f"    {json.dumps(pair)}" for pair in record["pairs"])
+    return "{\n" + ",\n".join([*lines, f'  "pairs": [\n{pairs}\n  ]']) + "\n}\n"
+
+
 def main() -> None:
     """Calibrate on the command line."""
     parser = argparse.ArgumentParser(description="calibrate the identity encoder on lfw-dev")
@@ -153,9 +249,16 @@ def main() -> None:
     options = parser.parse_args()
     path = options.data / DATA.name if options.data.is_dir() else options.data
     detector, encoder = RetinaFace(threads=options.threads), DlibEncoder(threads=options.threads)
-    record = calibrate(path, detector, encoder)
+    found = embed(path, detector, encoder)
+    record = calibrate(found, path.stem)
     show(record)
-    THRESHOLDS.write_text(json.dumps({"encoder": record}, indent=2) + "\n", encoding="utf-8")
+    # Other encoders have sections of their own in the file.
+    sections = json.loads(THRESHOLDS.read_text(encoding="utf-8")) if THRESHOLDS.is_file() else {}
+    text = json.dumps(sections | {"encoder": record}, indent=2) + "\n"
+    THRESHOLDS.write_text(text, encoding="utf-8")
+    curve = protection_curve(found, path.stem)
+    show_curve(curve)
+    CURVE.write_text(compact(curve), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from anonyface.detection.faces import FaceFinder
 from anonyface.identities.generator import Generator
-from anonyface.replacement import Replacer, Subject
+from anonyface.replacement import Replacer
+from anonyface.subjects import Subject, SubjectReader
 from anonyface.swapping.crop import cut_crop, paste
-from anonyface.types import Face, FloatArray, Identity, ImageArray
+from anonyface.types import Crop, Face, FloatArray, Identity, ImageArray, Patch
+from anonyface.verification.check import Verifier, built_in_judges
 from anonyface.verification.encoder import DlibEncoder
 from benchmarks.contract import Spread, measure, spread
 
@@ -53,6 +55,10 @@ class OneFace:
     seed: int
 
 
+Ready: TypeAlias = tuple[OneFace, ImageArray, Crop, Patch]
+"""A face, the photo before, the crop and what was put on."""
+
+
 class Studio:
     """Prepares faces for the clock.
 
@@ -66,6 +72,8 @@ class Studio:
         self.threads = threads
         self.finder = FaceFinder(threads=threads)
         self.encoder = DlibEncoder(threads=threads)
+        self.reader = SubjectReader(encoder=self.encoder, threads=threads)
+        self.verifier = Verifier(built_in_judges(self.encoder, threads=threads))
 
     def one_face(self, number: int, face_px: float) -> OneFace:
         """Make a photo with one face, read it and choose who replaces it.
@@ -77,7 +85,8 @@ class Studio:
             seed = number + 1 + 10_000 * attempt
             image = self.scene(seed, faces=1, size_wh=PHOTO_WH, face_px=face_px)
             faces = self.finder(image)[:1]
-            plan = self.fresh_replacer().plan(image, faces, [seed] * len(faces))
+            subjects = self.reader.read_all(image, faces)
+            plan = self.fresh_replacer().plan(subjects, [seed] * len(faces))
             if plan and plan[0].subject is not None and plan[0].offers:
                 subject, identity = plan[0].subject, plan[0].offers[0].render()
                 return OneFace(image, faces[0], subject, identity, self.fresh_replacer(), seed)
@@ -85,7 +94,7 @@ class Studio:
 
     def fresh_replacer(self) -> Replacer:
         """Return a replacer that keeps no portrait yet; the models behind it stay loaded."""
-        return Replacer(encoder=self.encoder, protected=NOBODY, threads=self.threads)
+        return Replacer(verifier=self.verifier, protected=NOBODY, threads=self.threads)
 
 
 def time_stages(scene: MakesScene, threads: int, repeats: int) -> dict[str, Spread]:
@@ -105,24 +114,22 @@ def time_stages(scene: MakesScene, threads: int, repeats: int) -> dict[str, Spre
 
 def _reading(studio: Studio, repeats: int) -> dict[str, list[float]]:
     """Time what is read off the original face, and the choice of who replaces it."""
+    reader = studio.reader
 
     def mesh(one: OneFace) -> object:
-        return one.replacer.mesh(one.image, [one.face])
-
-    def look(one: OneFace) -> object:
-        return one.replacer.looks(one.image, [one.face], [one.subject.mesh])
+        return reader.mesh(one.image, [one.face])
 
     def embedding(one: OneFace) -> object:
         return studio.encoder(one.image, one.face.landmarks)
 
     def study(one: OneFace) -> object:
-        return one.replacer.study(one.image, one.face)
+        return reader(one.image, one.face)
 
     def plan(one: OneFace) -> object:
-        return one.replacer.plan(one.image, [one.face], [one.seed])
+        return one.replacer.plan([reader(one.image, one.face)], [one.seed])
 
     def render(one: OneFace) -> object:
-        offers = one.replacer.plan(one.image, [one.face], [one.seed])[0].offers
+        offers = one.replacer.plan([reader(one.image, one.face)], [one.seed])[0].offers
         return offers[0].render()
 
     def prepare(number: int) -> OneFace:
@@ -130,7 +137,6 @@ def _reading(studio: Studio, repeats: int) -> dict[str, list[float]]:
 
     actions: dict[str, Callable[[OneFace], object]] = {
         "mesh": mesh,
-        "look": look,
         "embedding": embedding,
         "study: mesh, look, embedding": study,
         "study and choice": plan,
@@ -164,19 +170,25 @@ def _identity(studio: Studio, repeats: int) -> dict[str, list[float]]:
 def _putting_on(studio: Studio, face_px: int, repeats: int) -> dict[str, list[float]]:
     """Time swap, blend and paste of a face, and then the look back at it."""
 
-    def swap(one: OneFace) -> object:
+    def put_on(one: OneFace) -> tuple[Crop, Patch]:
         crop, mesh, window = cut_crop(one.image, one.subject.mesh)
         patch = one.replacer.swapper(crop, mesh, one.identity)
         paste(one.image, patch, window)
-        return patch
+        return crop, patch
 
-    def verification(one: OneFace) -> object:
-        return studio.encoder(one.image, one.face.landmarks)
+    def swap(ready: Ready) -> object:
+        return put_on(ready[0])
 
-    def prepare(number: int) -> OneFace:
-        return studio.one_face(number, face_px)
+    def verification(ready: Ready) -> object:
+        one, original, crop, patch = ready
+        return studio.verifier(original, one.subject, patch, crop)
 
-    actions: dict[str, Callable[[OneFace], object]] = {
+    def prepare(number: int) -> Ready:
+        one = studio.one_face(number, face_px)
+        original = one.image.copy()
+        return one, original, *put_on(one)
+
+    actions: dict[str, Callable[[Ready], object]] = {
         f"swap and blend, {face_px} px": swap,
         f"verification, {face_px} px": verification,
     }

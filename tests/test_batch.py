@@ -1,5 +1,10 @@
 """Folders: what is found, where it goes, and that one bad photo stays one bad photo."""
 
+import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +12,7 @@ import pytest
 from PIL import Image
 
 from anonyface.batch import find_images, output_path, plan, process
+from anonyface.claims import claim
 from anonyface.errors import FaceError, InputError, WeightsMissing
 from anonyface.media.images import load_image
 from anonyface.types import AnonymizeResult
@@ -63,10 +69,10 @@ def test_each_photo_comes_once(tree):
 
 
 def test_a_second_glob_does_not_take_the_results(tree):
-    (tree / "x.heic").touch()
-    (tree / "x.heic.anon.jpg").touch()
+    (tree / "x.gif").touch()
+    (tree / "x.gif.anon.png").touch()
     assert names(find_images(["trip/a.PNG", "trip/a.anon.png"])) == ["trip/a.PNG"]
-    assert names(find_images(["x.heic.anon.jpg", "x.heic"])) == ["x.heic"]
+    assert names(find_images(["x.gif.anon.png", "x.gif"])) == ["x.gif"]
     assert names(find_images(["trip/a.anon.png"])) == ["trip/a.anon.png"]
 
 
@@ -88,8 +94,10 @@ def test_a_missing_path_is_an_error(tree):
         ("photo.jpeg", "photo.anon.jpeg"),
         ("photo.png", "photo.anon.png"),
         ("photo.tiff", "photo.anon.tiff"),
-        ("photo.heic", "photo.heic.anon.jpg"),
-        ("photo.HEIF", "photo.HEIF.anon.jpg"),
+        ("photo.heic", "photo.anon.heic"),
+        ("photo.HEIF", "photo.anon.HEIF"),
+        ("photo.avif", "photo.anon.avif"),
+        ("photo.jp2", "photo.jp2.anon.jpg"),
         ("photo.gif", "photo.gif.anon.png"),
         ("photo", "photo.anon.jpg"),
         ("a.b.jpg", "a.b.anon.jpg"),
@@ -144,7 +152,7 @@ def test_output_may_be_a_file_for_one_photo(tree):
     with pytest.raises(InputError, match="one file for 4 photos"):
         plan(["trip"], output=Path("new.png"))
     with pytest.raises(InputError, match="not one that can be written"):
-        plan(["trip/b.jpg"], output=Path("new.heic"))
+        plan(["trip/b.jpg"], output=Path("new.gif"))
     with pytest.raises(InputError, match="refusing to overwrite the input"):
         plan(["trip/b.jpg"], output=tree / "trip" / "b.jpg")
     with pytest.raises(InputError, match="no folder"):
@@ -221,3 +229,181 @@ def test_keep_and_only_reach_the_anonymizer(tree):
     list(process(note, plan(["trip/b.jpg"]), keep=(0, 2)))
     list(process(note, plan(["trip/b.jpg"]), only=(1,), overwrite=True))
     assert seen == [((0, 2), ()), ((), (1,))]
+
+
+# --- runs that are killed, meet each other, or have no room --------------------------------------
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = {places!r}
+from test_batch import invert
+from anonyface.batch import plan, process
+os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+list(process(invert, plan(["trip"])))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_what_a_killed_run_left_is_removed_by_the_next(tree):
+    here = Path(__file__).parent
+    code = KILLED.format(places=[str(here), str(here.parent)])
+    done = subprocess.run([sys.executable, "-c", code], cwd=tree, check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = (tree / "trip").glob(".*.tmp")
+    assert left.name.startswith(".a.anon.PNG.")
+    assert left.stat().st_size > 0
+    list(process(invert, plan(["trip"])))
+    assert not list((tree / "trip").rglob("*.tmp"))
+    assert (tree / "trip" / "a.anon.PNG").is_file()
+
+
+def test_a_leftover_beside_a_finished_result_is_removed_too(tree):
+    list(process(invert, plan(["trip/b.jpg"])))
+    left = tree / "trip" / ".b.anon.jpg.01234567.tmp"
+    left.write_bytes(b"half")
+    (result,) = process(invert, plan(["trip/b.jpg"]))
+    assert result.status == "skipped"
+    assert not left.exists()
+
+
+def test_only_leftovers_of_the_job_are_removed(tree):
+    strange = [".b.anon.jpg.tmp", ".b.anon.jpg.0123456.tmp", ".c.anon.jpg.01234567.tmp", "x.tmp"]
+    for name in strange:
+        (tree / "trip" / name).touch()
+    (tree / "trip" / ".b.anon.jpg.89abcdef.tmp").mkdir()
+    list(process(invert, plan(["trip/b.jpg"])))
+    assert all((tree / "trip" / name).exists() for name in strange)
+    assert (tree / "trip" / ".b.anon.jpg.89abcdef.tmp").is_dir()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_a_photo_another_run_is_at_work_on_comes_last_and_is_not_done_twice(tree):
+    jobs = plan(["trip"])
+    order = []
+
+    def note(image, *, keep, only):
+        order.append(image.name)
+        return invert(image)
+
+    with claim(jobs[0].path) as claimed:
+        assert claimed == "held"
+        with claim(jobs[0].path) as again:
+            assert again == "busy"
+        run = process(note, jobs)
+        assert [next(run).name for _ in range(3)] == [job.name for job in jobs[1:]]
+        jobs[0].output.write_bytes(b"the other run's result")
+    (last,) = run
+    assert (last.name, last.status) == ("a.PNG", "skipped")
+    assert order == ["b.jpg", "c.jpg", "d.webp"]
+    assert jobs[0].output.read_bytes() == b"the other run's result"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_a_photo_another_run_gave_up_on_is_done(tree):
+    (job,) = plan(["trip/b.jpg"])
+    with claim(job.path):
+        run = process(invert, [job])
+        results = []
+        thread = threading.Thread(target=lambda: results.extend(run))
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join(10)
+    assert [r.status for r in results] == ["done"]
+
+
+def test_runs_at_the_same_time_share_the_work(tree):
+    for number in range(30):
+        Image.new("RGB", (30, 20), (number, 0, 0)).save(tree / "other" / f"{number}.png")
+    calls = []
+
+    def note(image, *, keep, only):
+        calls.append(image.name)
+        return invert(image)
+
+    results = [[], [], []]
+    threads = [
+        threading.Thread(target=lambda out=out: out.extend(process(note, plan(["other"]))))
+        for out in results
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [len(out) for out in results] == [31] * 3
+    assert not [r.error for out in results for r in out if r.error]
+    assert not list((tree / "other").glob(".*"))
+    if sys.platform != "win32":
+        assert len(calls) == len(set(calls)) == 31
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tree, monkeypatch):
+    resource = pytest.importorskip("resource")
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    Image.fromarray(noise).save(tree / "trip" / "large.png")
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
+        results = list(process(invert, plan(["trip"])))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    failed = {r.name for r in results if r.status == "failed"}
+    assert failed == {"large.png"}
+    assert all(isinstance(r.error, InputError) for r in results if r.error)
+    assert not list((tree / "trip").rglob("*.tmp"))
+    assert not (tree / "trip" / "large.anon.png").exists()
+    again = list(process(invert, plan(["trip"])))
+    assert {r.name for r in again if r.status == "done"} == failed
+
+
+def test_a_folder_that_is_not_writable_is_told_before_the_work(tree, monkeypatch):
+    def never(image, *, keep, only):
+        raise AssertionError(image)
+
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: allowed(path, mode) and not mode & os.W_OK)
+    with pytest.raises(InputError, match=r"^can't write into out: the folder is not writable$"):
+        plan(["trip"], output=Path("out"))
+    results = list(process(never, plan(["trip"])))
+    assert all("is not writable" in str(r.error) for r in results)
+
+
+def test_a_name_too_long_for_its_result_fails_alone(tree):
+    long = tree / "trip" / ("n" * 251 + ".jpg")
+    Image.new("RGB", (8, 6)).save(long)
+    results = list(process(invert, plan(["trip"])))
+    assert [r.status for r in results].count("done") == 4
+    (failed,) = (r for r in results if r.status == "failed")
+    assert failed.path.name == long.name
+    assert isinstance(failed.error, InputError)
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "null\0byte", "ring"])
+def test_paths_the_system_refuses_are_input_errors(tree, name):
+    (tree / "ring").symlink_to(tree / "ring")
+    with pytest.raises(InputError) as caught:
+        find_images([name])
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_empty_result_is_none(tree):
+    (tree / "trip" / "b.anon.jpg").touch()
+    (result,) = process(invert, plan(["trip/b.jpg"]))
+    assert result.status == "done"
+    assert (tree / "trip" / "b.anon.jpg").stat().st_size > 0
+
+
+def test_a_folder_in_the_place_of_a_result_is_an_error(tree):
+    (tree / "trip" / "b.anon.jpg").mkdir()
+    (result,) = process(invert, plan(["trip/b.jpg"]))
+    assert "it is a folder" in str(result.error)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_does_not_hang_a_claim(tree):
+    os.mkfifo(tree / "pipe.jpg")
+    with claim(tree / "pipe.jpg") as claimed:
+        assert claimed == "unlocked"

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from anonyface import cli
+from anonyface.commands import options
 from anonyface.config import Config
 from anonyface.errors import FaceError, InputError, WeightsCorrupt, WeightsMissing
 from anonyface.media.images import load_image
@@ -28,7 +29,7 @@ class FakeAnonymizer:
         self.calls = []
         self.faces = (face(), face(0.7))
 
-    def __call__(self, image, *, keep=(), only=()):
+    def __call__(self, image, *, keep=(), only=(), keep_largest=0, keep_central=False):
         self.calls.append((image.name, keep, only))
         source = load_image(image)
         if "face_error" in image.name:
@@ -39,7 +40,8 @@ class FakeAnonymizer:
             FaceOutcome(found, action, "because")
             for found, action in zip(self.faces, ("replaced", "redacted"), strict=False)
         )
-        return AnonymizeResult(255 - source.pixels, outcomes, {}, 0.1, source)
+        settings = Config().as_dict()
+        return AnonymizeResult(255 - source.pixels, outcomes, settings, 0.1, source)
 
     def detect(self, image):
         load_image(image)
@@ -63,7 +65,7 @@ class Made:
 @pytest.fixture
 def made(monkeypatch):
     made = Made()
-    monkeypatch.setattr(cli, "make_anonymizer", made.make)
+    monkeypatch.setattr(options, "make_anonymizer", made.make)
     monkeypatch.setattr("anonyface.report.manifest", dict)
     return made
 
@@ -276,7 +278,7 @@ def test_errors_before_the_first_photo(run, monkeypatch, photos, error, code):
     def fail(config, *, protect=()):
         raise error
 
-    monkeypatch.setattr(cli, "make_anonymizer", fail)
+    monkeypatch.setattr(options, "make_anonymizer", fail)
     got, out, err = run("photo.jpg")
     assert (got, out) == (code, "")
     assert err.count("\n") == 1
@@ -284,7 +286,7 @@ def test_errors_before_the_first_photo(run, monkeypatch, photos, error, code):
 
 
 def test_a_missing_model_during_the_work_stops_it(run, made, photos, monkeypatch):
-    def fail(image, *, keep=(), only=()):
+    def fail(image, *, keep=(), only=(), keep_largest=0, keep_central=False):
         raise WeightsMissing("encoder", "encoder.onnx")
 
     monkeypatch.setattr(made, "anonymizer", fail)
@@ -294,7 +296,7 @@ def test_a_missing_model_during_the_work_stops_it(run, made, photos, monkeypatch
 
 
 def test_interrupting_leaves_no_traceback(run, made, photos, monkeypatch):
-    def stop(image, *, keep=(), only=()):
+    def stop(image, *, keep=(), only=(), keep_largest=0, keep_central=False):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(made, "anonymizer", stop)

