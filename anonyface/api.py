@@ -8,25 +8,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
-import numpy as np
-
 from anonyface.config import Config
 from anonyface.detection.faces import FaceFinder
 from anonyface.errors import FaceError
 from anonyface.media.images import load_image
 from anonyface.protection.references import load_references
 from anonyface.protection.selection import Decision, Selection, who_stays
-from anonyface.redaction import cover_face
-from anonyface.replacement import Given, Plan, Replacer
-from anonyface.seeds import face_seed, fresh_seed
-from anonyface.subjects import Subject, SubjectReader, outlines_in_front
+from anonyface.replacement import Replacer
+from anonyface.subjects import SubjectReader
+from anonyface.treatment import Readings, Treatment
 from anonyface.types import (
     AnonymizeResult,
     Detail,
     Detector,
     Encoder,
     Face,
-    FaceOutcome,
     FloatArray,
     IdentitySource,
     ImageArray,
@@ -168,18 +164,24 @@ class Anonymizer:
         source = load_image(image)
         wish = Wish(keep, only, keep_largest, keep_central)
         faces = tuple(self._detector(source.pixels))
-        subjects = self._study(source.pixels, faces)
-        decisions = self._decide(source.pixels, faces, subjects, wish)
-        pixels, outcomes = self._treat(source.pixels, faces, subjects, decisions)
-        outcomes = self._look_again(pixels, outcomes, subjects, wish)
+        synthetic = self.config.method == "synthetic"
+        subjects = self._read.read_all(source.pixels, faces) if synthetic else []
+        decide = partial(self._decide, source.pixels, subjects=subjects, wish=wish)
+        treat = Treatment(
+            self.config,
+            replacer=self._replace if synthetic else None,
+            final_look=self._final_look,
+        )
+        pixels, outcomes = treat(source.pixels, faces, subjects, decide(faces))
+        outcomes = treat.look_again(pixels, outcomes, subjects, decide)
         pixels.setflags(write=False)
-        synthetic = any(o.action == "replaced" for o in outcomes)
+        replaced = any(o.action == "replaced" for o in outcomes)
         return AnonymizeResult(
             image=pixels,
             faces=tuple(outcomes),
             settings=self.config.as_dict(),
             seconds=time.perf_counter() - started,
-            source=replace(source.with_result(pixels), synthetic=synthetic),
+            source=replace(source.with_result(pixels), synthetic=replaced),
         )
 
     def detect(self, image: Any) -> tuple[Face, ...]:
@@ -214,12 +216,14 @@ class Anonymizer:
 
         Raises:
             InputError: The image or an option is not usable.
-            FaceError: A face might be a protected person and ``unsure`` is "raise".
         """
         pixels = load_image(image).pixels
         faces = self._read.describe(pixels, self._detector(pixels))
         wish = Wish(keep, only, keep_largest, keep_central)
-        return faces, tuple(self._decide(pixels, faces, [], wish))
+        # Looking must show the doubtful faces, not stop at the first.
+        unsure = "replace" if self.config.unsure == "raise" else self.config.unsure
+        decisions = self._decide(pixels, faces, subjects=[], wish=wish, unsure=unsure)
+        return faces, tuple(decisions)
 
     def batch(self, images: Iterable[Any]) -> Iterator[AnonymizeResult]:
         """Anonymize one photo after the other, lazily; an error ends the iteration.
@@ -229,16 +233,14 @@ class Anonymizer:
         for image in images:
             yield self(image)
 
-    def _study(self, pixels: ImageArray, faces: Sequence[Face]) -> list[Subject | FaceError]:
-        """Read every face; nothing is read where faces are only covered."""
-        return self._read.read_all(pixels, faces) if self.config.method == "synthetic" else []
-
     def _decide(
         self,
         pixels: ImageArray,
         faces: Sequence[Face],
-        subjects: Sequence[Subject | FaceError],
+        *,
+        subjects: Readings,
         wish: Wish,
+        unsure: Unsure | None = None,
     ) -> list[Decision]:
         """Decide who stays; faces beyond those studied are encoded if somebody is protected."""
 
@@ -261,101 +263,8 @@ class Anonymizer:
             keep_largest=wish.keep_largest,
             keep_central=wish.keep_central,
             allow_repeats=self.config.allow_repeats,
-            unsure=self.config.unsure,
+            unsure=unsure or self.config.unsure,
         )
-
-    def _treat(
-        self,
-        original: ImageArray,
-        faces: Sequence[Face],
-        subjects: Sequence[Subject | FaceError],
-        decisions: Sequence[Decision],
-    ) -> tuple[ImageArray, list[FaceOutcome]]:
-        """Work from far to near on a running copy, so that overlapping neighbours stay replaced."""
-        out = original.copy()
-        order = sorted(range(len(faces)), key=lambda k: faces[k].size)
-        base = fresh_seed() if self.config.seed is None else self.config.seed
-        seeds = [face_seed(base, faces[i]) for i in order]
-        plans = (
-            self._replace.plan([subjects[i] for i in order], seeds)
-            if self.config.method == "synthetic"
-            else [Plan()] * len(faces)
-        )
-        outcomes: dict[int, FaceOutcome] = {}
-        given = Given()
-        for i, seed, plan in zip(order, seeds, plans, strict=True):
-            if decisions[i].keep:
-                outcome = FaceOutcome(faces[i], "kept", decisions[i].reason)
-            else:
-                in_front = outlines_in_front(i, subjects)
-                outcome = self._treat_face(out, original, faces[i], plan, seed, given, in_front)
-            outcomes[i] = replace(outcome, match=decisions[i].match)
-        return out, [outcomes[i] for i in range(len(faces))]
-
-    def _treat_face(
-        self,
-        out: ImageArray,
-        original: ImageArray,
-        face: Face,
-        plan: Plan,
-        seed: int,
-        given: Given,
-        in_front: Sequence[FloatArray],
-    ) -> FaceOutcome:
-        """Replace or cover one face in ``out``, in place; compare it with the original."""
-        rng = np.random.default_rng(seed)
-        method = self.config.method
-        if method != "synthetic":
-            cover_face(out, face, method, rng=rng)
-            return FaceOutcome(face, "redacted", f"covered as asked ({method})")
-        try:
-            return self._replace(out, original, plan, given)
-        except FaceError as error:
-            if self.config.on_failure == "raise":
-                raise
-            cover_face(out, face, "blur", rng=rng, spare=in_front)
-            return FaceOutcome(face, "redacted", str(error))
-
-    def _look_again(
-        self,
-        out: ImageArray,
-        outcomes: Sequence[FaceOutcome],
-        subjects: Sequence[Subject | FaceError],
-        wish: Wish,
-    ) -> list[FaceOutcome]:
-        """Search the finished picture; cover who is still there or was missed, in place."""
-        done = list(outcomes)
-        faces = [o.face for o in outcomes]
-        gone = [
-            subject.embedding if isinstance(subject, Subject) and o.action != "kept" else None
-            for subject, o in zip(subjects, outcomes, strict=False)
-        ]
-        findings = self._final_look(out, faces, [o.action == "replaced" for o in done], gone)
-        unseen = [f.face for f in findings if f.index is None]
-        decisions = self._decide(out, [*faces, *unseen], subjects, wish) if unseen else []
-        stays = {id(f): d for f, d in zip(unseen, decisions[len(faces) :], strict=True) if d.keep}
-        for finding in findings:
-            if finding.index is not None:
-                done[finding.index] = self._cover(out, faces[finding.index], finding.reason)
-            elif id(finding.face) in stays:
-                done.append(FaceOutcome(finding.face, "kept", stays[id(finding.face)].reason))
-            else:
-                done.append(self._cover(out, finding.face, finding.reason))
-        return done
-
-    def _cover(self, out: ImageArray, face: Face, reason: str) -> FaceOutcome:
-        """Cover a face that the last look found.
-
-        Raises:
-            FaceError: If ``on_failure`` is "raise".
-        """
-        method = self.config.method
-        if self.config.on_failure == "raise" and method == "synthetic":
-            raise FaceError(reason, stage="final look", face=face)
-        cover = "blur" if method == "synthetic" else method
-        base = fresh_seed() if self.config.seed is None else self.config.seed
-        cover_face(out, face, cover, rng=np.random.default_rng(face_seed(base, face)))
-        return FaceOutcome(face, "redacted", reason)
 
 
 def anonymize(

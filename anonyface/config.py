@@ -55,7 +55,8 @@ class Config:
         ):
             value = getattr(self, name)
             if value not in allowed:
-                raise InputError(f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
+                known = ", ".join(map(str, allowed))
+                raise InputError(f"{name} must be one of {known}, not {value!r}")
         if self.seed is not None and (
             isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0
         ):

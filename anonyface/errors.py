@@ -25,8 +25,25 @@ class AnonyfaceError(Exception):
     """Base of every error raised on purpose by anonyface."""
 
 
+def printable(text: object) -> str:
+    r"""Return a text on one line, with what a terminal would obey or not show written out.
+
+    Names of files may hold line breaks and escape codes; messages and tables must not.
+
+    >>> printable("a\nb\x1b[31m.jpg")
+    'a\\nb\\x1b[31m.jpg'
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in str(text)
+    )
+
+
 class InputError(AnonyfaceError, ValueError):
-    """The caller's image, path or option can't be used; the message is one line."""
+    """The caller's image, path or option can't be used; the message is one printable line."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(message))
 
 
 class WeightsError(AnonyfaceError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 SIZE_VARIES = frozenset({"detector"})
+NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 _sessions: dict[tuple[str, int], onnxruntime.InferenceSession] = {}
 _lock = threading.Lock()
@@ -47,9 +49,28 @@ def open_session(name: str, *, threads: int = 0) -> onnxruntime.InferenceSession
         return session
 
 
-def _create(name: str, threads: int) -> onnxruntime.InferenceSession:
-    import onnxruntime as ort
+def engine() -> ModuleType:
+    """Import onnxruntime with its telemetry off.
 
+    From 1.31 on its wheels keep a device id in the user's cache folder and report home, on Linux,
+    too. Only this variable stops it, and only while the library is loaded.
+    """
+    before = os.environ.get(NO_TELEMETRY)
+    os.environ[NO_TELEMETRY] = "1"
+    try:
+        import onnxruntime
+    finally:
+        if before is None:
+            del os.environ[NO_TELEMETRY]
+        else:
+            os.environ[NO_TELEMETRY] = before
+    onnxruntime.disable_telemetry_events()  # for a program that had imported it before us
+    module: ModuleType = onnxruntime
+    return module
+
+
+def _create(name: str, threads: int) -> onnxruntime.InferenceSession:
+    ort = engine()
     data = read_weights(name)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads

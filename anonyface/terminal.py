@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from anonyface.batch import RESULT_SUFFIX, FileResult
-from anonyface.errors import AnonyfaceError, InputError
+from anonyface.errors import AnonyfaceError, InputError, printable
 
 ACTION_WORDS = {"replaced": "replaced", "redacted": "covered", "kept": "kept"}
 
@@ -34,8 +34,9 @@ def tell(done: FileResult, *, quiet: bool, to_stderr: bool, debug: bool, bar: An
 
 def summary(done: FileResult) -> str:
     """Return a line such as "a.jpg -> a.anon.jpg: 6 faces: 5 replaced, 1 covered"."""
+    path, output = printable(done.path), printable(done.output)
     if done.result is None:
-        return f"{done.path}: skipped, {done.output} exists (--overwrite makes it anew)"
+        return f"{path}: skipped, {output} exists (--overwrite makes it anew)"
     actions = [outcome.action for outcome in done.result.faces]
     parts = [
         f"{actions.count(action)} {word}"
@@ -43,11 +44,12 @@ def summary(done: FileResult) -> str:
         if action in actions
     ]
     found = f"{len(actions)} face{'s' * (len(actions) != 1)}: {', '.join(parts)}"
-    return f"{done.path} -> {done.output}: {found if actions else 'no faces found'}"
+    return f"{path} -> {output}: {found if actions else 'no faces found'}"
 
 
 def face_table(name: str, faces: Sequence[dict[str, Any]]) -> str:
     """Return the faces of a photo as a table."""
+    name = printable(name)
     if not faces:
         return f"{name}: no faces found"
     lines = [f"{name}: {len(faces)} face{'s' * (len(faces) != 1)}"]
@@ -158,13 +160,13 @@ def check_report_path(
 
 def complain(line: str) -> None:
     """Print one line on stderr."""
-    click.echo(f"anonyface: {line}", err=True)
+    click.echo(f"anonyface: {printable(line)}", err=True)
 
 
 def one_line(error: Exception) -> str:
     """Return one line for an error; what was not raised on purpose is called internal."""
     text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     if isinstance(error, AnonyfaceError | click.ClickException):
         return line
     return f"internal error: {type(error).__name__}: {line}"
@@ -173,4 +175,5 @@ def one_line(error: Exception) -> str:
 def _with_name(error: Exception, path: Path) -> str:
     """Return an error's line, with the photo's name where it lacks it."""
     line = one_line(error)
-    return line if str(path) in line else f"{path}: {line}"
+    name = printable(path)
+    return line if name in line else f"{name}: {line}"

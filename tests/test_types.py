@@ -49,3 +49,8 @@ def test_the_error_tree() -> None:
     assert issubclass(WeightsMissing, WeightsError)
     error = FaceError("no", stage="swapping")
     assert (error.stage, error.face, str(error)) == ("swapping", None, "swapping: no")
+
+
+def test_an_input_error_is_one_printable_line() -> None:
+    assert str(InputError("a\nb\x1b[31m\x85.jpg")) == r"a\nb\x1b[31m\x85.jpg"
+    assert str(InputError("Zoë 写真.jpg")) == "Zoë 写真.jpg"

@@ -23,16 +23,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from onnx import compose
 from torch import nn
 from torch.nn import functional as F
 
+from anonyface.runtime import engine
 from training.convert.__main__ import FEATURES, synthesis_parts
 from training.convert.onnx_tools import rename, save, store_half
 from training.convert.sources import fetch
 from training.manifest import WEIGHTS, record
+
+ort = engine()
 
 WIDTH = 96
 _Y, _X = np.mgrid[0:256, 0:256].astype(np.float32)

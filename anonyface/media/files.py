@@ -25,6 +25,16 @@ def check_target(path: str | Path, *, inputs: Iterable[Path] = ()) -> Path:
             the inputs.
     """
     target = Path(path)
+    try:
+        return _check_target(target, inputs)
+    except (OSError, ValueError) as error:  # a name too long for the system, a NUL in it
+        if isinstance(error, InputError):
+            raise
+        problem = getattr(error, "strerror", None) or error
+        raise InputError(f"can't write {target}: {problem}") from error
+
+
+def _check_target(target: Path, inputs: Iterable[Path]) -> Path:
     folder = target.parent
     if not folder.is_dir():
         raise InputError(f"can't write {target}: there is no folder {folder}")
@@ -42,8 +52,8 @@ def _same_file(first: Path, second: Path) -> bool:
     """Say whether two paths lead to one file; a file that is gone is compared by name."""
     try:
         return first.samefile(second)
-    except OSError:
-        return first.resolve() == second.resolve()
+    except OSError:  # absolute() where resolve() would follow links in a circle
+        return first.absolute() == second.absolute()
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -61,6 +71,8 @@ def replace_file(path: Path, data: bytes) -> None:
         # "x" never follows or reuses what is there, and leaves the mode to the user's umask.
         with temporary.open("xb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut may leave the name and not the content
         os.replace(temporary, path)
     except OSError as error:
         raise InputError(f"can't write {path}: {error.strerror or error}") from error

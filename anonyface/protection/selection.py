@@ -105,7 +105,7 @@ def _reasons(
     keep_central: bool,
 ) -> list[str | None]:
     """Return why each face stays whoever it is, None where that depends on who it is."""
-    asked = callable(only) or len(only) > 0
+    asked = callable(only) or not isinstance(only, (Sequence, np.ndarray)) or len(only) > 0
     target = select(faces, only, option="only") if asked else [True] * len(faces)
     rules = (
         (select(faces, keep, option="keep"), "kept as asked"),

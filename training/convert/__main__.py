@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 
+from anonyface.runtime import engine
 from training.convert.block_int8 import plain_opset
 from training.convert.dlib_resnet import convert as convert_dlib
 from training.convert.onnx_tools import cut, dynamic_batch, rename, save, store_half
 from training.convert.openvino_graph import GraphConverter
 from training.convert.sources import fetch
 from training.manifest import WEIGHTS, record
+
+ort = engine()
 
 FEATURES = "LeakyRelu_509"
 """Activation of the first 128x128 layer: (N, 256, 128, 128). The 256-px head reads it."""

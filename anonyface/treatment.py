@@ -1,0 +1,148 @@
+"""What is done to the faces of one photo: replaced or covered, far to near, and looked at again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from anonyface.config import Config
+from anonyface.errors import FaceError
+from anonyface.protection.selection import Decision
+from anonyface.redaction import cover_face
+from anonyface.replacement import Given, Plan, Replacer
+from anonyface.seeds import face_seed, fresh_seed
+from anonyface.subjects import Subject, outlines_in_front
+from anonyface.types import Face, FaceOutcome, FloatArray, ImageArray
+from anonyface.verification.final_look import FinalLook
+
+Readings = Sequence[Subject | FaceError]
+"""What was read off each face; empty where faces are only covered."""
+
+
+class Treatment:
+    """Treats the faces of one photo; make a new one for each.
+
+    Args:
+        config: Method, what to do on failure, and the seed.
+        replacer: Puts nobodies on; None where faces are only covered.
+        final_look: Searches the finished picture.
+    """
+
+    def __init__(self, config: Config, *, replacer: Replacer | None, final_look: FinalLook) -> None:
+        self.config, self.replacer, self.final_look = config, replacer, final_look
+        self.base = fresh_seed() if config.seed is None else config.seed
+
+    def __call__(
+        self,
+        original: ImageArray,
+        faces: Sequence[Face],
+        subjects: Readings,
+        decisions: Sequence[Decision],
+    ) -> tuple[ImageArray, list[FaceOutcome]]:
+        """Work from far to near on a running copy, so that overlapping neighbours stay replaced.
+
+        Args:
+            original: (H, W, 3) the untouched photo.
+            faces: The faces found.
+            subjects: What was read off them.
+            decisions: Who stays.
+
+        Returns:
+            The new picture, writable, and one outcome per face, in their order.
+
+        Raises:
+            FaceError: A face failed and ``on_failure`` is "raise".
+        """
+        out = original.copy()
+        order = sorted(range(len(faces)), key=lambda k: faces[k].size)
+        seeds = [face_seed(self.base, faces[i]) for i in order]
+        plans = (
+            [Plan()] * len(faces)
+            if self.replacer is None
+            else self.replacer.plan([subjects[i] for i in order], seeds)
+        )
+        outcomes: dict[int, FaceOutcome] = {}
+        given = Given()
+        for i, plan in zip(order, plans, strict=True):
+            if decisions[i].keep:
+                outcome = FaceOutcome(faces[i], "kept", decisions[i].reason)
+            else:
+                in_front = outlines_in_front(i, subjects)
+                outcome = self._treat_face(out, original, faces[i], plan, given, in_front)
+            outcomes[i] = replace(outcome, match=decisions[i].match)
+        return out, [outcomes[i] for i in range(len(faces))]
+
+    def _treat_face(
+        self,
+        out: ImageArray,
+        original: ImageArray,
+        face: Face,
+        plan: Plan,
+        given: Given,
+        in_front: Sequence[FloatArray],
+    ) -> FaceOutcome:
+        """Replace or cover one face in ``out``, in place; compare it with the original."""
+        if self.replacer is None:
+            return self._cover(out, face, f"covered as asked ({self.config.method})")
+        try:
+            return self.replacer(out, original, plan, given)
+        except FaceError as error:
+            if self.config.on_failure == "raise":
+                raise
+            return self._cover(out, face, str(error), in_front=in_front)
+
+    def look_again(
+        self,
+        out: ImageArray,
+        outcomes: Sequence[FaceOutcome],
+        subjects: Readings,
+        decide: Callable[[Sequence[Face]], Sequence[Decision]],
+    ) -> list[FaceOutcome]:
+        """Search the finished picture; cover who is still there or was missed, in place.
+
+        Args:
+            out: (H, W, 3) the new picture, writable.
+            outcomes: What became of the faces found at first.
+            subjects: What was read off them.
+            decide: Says who stays among the faces it is given.
+
+        Returns:
+            The outcomes, those of faces that were missed at first at the end.
+
+        Raises:
+            FaceError: Somebody is still there and ``on_failure`` is "raise".
+        """
+        done, faces = list(outcomes), [o.face for o in outcomes]
+        gone = [
+            subject.embedding if isinstance(subject, Subject) and o.action != "kept" else None
+            for subject, o in zip(subjects, outcomes, strict=False)
+        ]
+        findings = self.final_look(out, faces, [o.action == "replaced" for o in done], gone)
+        missed = [finding.face for finding in findings if finding.index is None]
+        decisions = iter(decide([*faces, *missed])[len(faces) :] if missed else ())
+        for finding in findings:
+            decision = Decision(False, "") if finding.index is not None else next(decisions)
+            if decision.keep:
+                outcome = FaceOutcome(finding.face, "kept", decision.reason, match=decision.match)
+            elif self.replacer is not None and self.config.on_failure == "raise":
+                raise FaceError(finding.reason, stage="last look", face=finding.face)
+            else:
+                face = finding.face if finding.index is None else faces[finding.index]
+                outcome = self._cover(out, face, finding.reason)
+            if finding.index is None:
+                done.append(outcome)
+            else:
+                done[finding.index] = outcome
+        return done
+
+    def _cover(
+        self, out: ImageArray, face: Face, reason: str, *, in_front: Sequence[FloatArray] = ()
+    ) -> FaceOutcome:
+        """Cover a face in ``out``, in place."""
+        method = self.config.method
+        cover = "blur" if method == "synthetic" else method
+        rng = np.random.default_rng(face_seed(self.base, face))
+        cover_face(out, face, cover, rng=rng, spare=in_front)
+        return FaceOutcome(face, "redacted", reason)
