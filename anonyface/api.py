@@ -12,6 +12,7 @@ from anonyface.config import Config
 from anonyface.detection.faces import FaceFinder
 from anonyface.errors import FaceError
 from anonyface.media.images import load_image
+from anonyface.protection.portrayal import Portrayal, Portrayer
 from anonyface.protection.references import load_references
 from anonyface.protection.selection import Decision, Selection, who_stays
 from anonyface.replacement import Replacer
@@ -23,7 +24,6 @@ from anonyface.types import (
     Detector,
     Encoder,
     Face,
-    FloatArray,
     IdentitySource,
     ImageArray,
     MetadataPolicy,
@@ -52,7 +52,8 @@ class Anonymizer:
     """Anonymizes photos; models load once, keep the object. Calls from several threads are safe.
 
     Args:
-        protect: People who stay: photos with one face each, (n, 128) embeddings, or a `Gallery`.
+        protect: People who stay: photos with one face each, a `Gallery`, or embeddings: (n, 128) of
+            the first encoder or (n, 256) of both side by side.
         method: See `anonyface.config.Config`, as for the following eight.
         detail: How hard to look for faces.
         on_failure: What happens to a face that can't be replaced or verified.
@@ -106,7 +107,8 @@ class Anonymizer:
         )
         self._detector = detector or FaceFinder(detail=detail, threads=threads)
         self._encoder = encoder or DlibEncoder(threads=threads)
-        self._protected = load_references(protect, detector=self._detector, encoder=self._encoder)
+        self._portray = Portrayer(self._encoder, threads=threads)
+        self._protected = load_references(protect, detector=self._detector, portray=self._portray)
         # Another's detector may know places, not pictures: it is asked again as it is.
         find = detector or partial(mirrored_faces, FaceFinder(detail="fast", threads=threads))
         self._final_look = FinalLook(find=find, encoder=self._encoder, threads=threads)
@@ -244,19 +246,20 @@ class Anonymizer:
     ) -> list[Decision]:
         """Decide who stays; faces beyond those studied are encoded if somebody is protected."""
 
-        def embed(number: int) -> FloatArray | None:
+        def portray(number: int) -> Portrayal | None:
+            subject = subjects[number] if number < len(subjects) else None
+            if isinstance(subject, FaceError):
+                return None
+            first = None if subject is None else subject.embedding
             try:
-                if number < len(subjects):
-                    subject = subjects[number]
-                    return None if isinstance(subject, FaceError) else subject.embedding
-                return self._encoder(pixels, faces[number].landmarks)
+                return self._portray(pixels, faces[number].landmarks, first=first)
             except FaceError:
                 return None
 
         return who_stays(
             faces,
             (pixels.shape[0], pixels.shape[1]),
-            embed,
+            portray,
             self._protected,
             keep=wish.keep,
             only=wish.only,

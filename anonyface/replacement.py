@@ -22,7 +22,6 @@ from anonyface.types import (
     IdentityRequest,
     IdentitySource,
     ImageArray,
-    Mesh,
     Offer,
     Patch,
     Swapper,
@@ -44,10 +43,18 @@ VERIFY_FACE_PX = 24
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is to become of one face: who it is and who may stand in, or why it can't be read."""
+    """What is to become of one face.
+
+    Attributes:
+        subject: Who it is, None where it can't be read.
+        offers: Who may stand in, best first.
+        others: (128,) embeddings of the other people in the photo, kept or not.
+        error: Why it can't be read.
+    """
 
     subject: Subject | None = None
     offers: tuple[Offer, ...] = ()
+    others: tuple[FloatArray, ...] = ()
     error: FaceError | None = None
 
 
@@ -126,7 +133,17 @@ class Replacer:
             if offers:
                 reserved = np.concatenate([reserved, offers[0].embedding[None]])
             plans.append(Plan(subject=subject, offers=offers))
-        return [self._without_doubles(plan, plans) for plan in plans]
+        return [
+            replace(
+                self._without_doubles(plan, plans),
+                others=tuple(
+                    p.subject.embedding
+                    for p in plans
+                    if p is not plan and p.subject and p.subject.face.size >= VERIFY_FACE_PX
+                ),
+            )
+            for plan in plans
+        ]
 
     def _choose(self, request: IdentityRequest, subject: Subject) -> tuple[Offer, ...]:
         """The offer that fits best; for redraws those that resemble the original least.
@@ -174,7 +191,8 @@ class Replacer:
             if self._doubles(offer, given.offered):
                 continue
             identity = offer.render()
-            patch, checks, refusal = self._try(original, subject, crop, mesh, identity, given)
+            patch = within(self.swapper(crop, mesh, identity), subject.face, crop)
+            checks, refusal = self._check(original, subject, patch, crop, plan.others, given)
             if refusal:
                 refusals.append(refusal)
                 continue
@@ -208,35 +226,40 @@ class Replacer:
             raise FaceError("no synthetic person fits", stage="identities", face=face)
         return subject
 
-    def _try(
+    def _check(
         self,
         original: ImageArray,
         subject: Subject,
+        patch: Patch,
         crop: Crop,
-        mesh: Mesh,
-        identity: Identity,
+        others: Sequence[FloatArray],
         given: Given,
-    ) -> tuple[Patch, tuple[Check, ...], str]:
-        """Put one identity on; return the patch, what the judges say, and why it is refused."""
-        patch = within(self.swapper(crop, mesh, identity), subject.face, crop)
+    ) -> tuple[tuple[Check, ...], str]:
+        """Return what the judges say of a new face, and why it is refused; note who is worn."""
         if subject.face.size < VERIFY_FACE_PX:
-            return patch, (), ""
+            return (), ""
         verdict = self.verifier(original, subject, patch, crop)
         if not all(check.passed for check in verdict.checks):
             failed = verdict.checks[-1]
-            return patch, verdict.checks, f"still recognisable (similarity {failed.after:.2f})"
-        if resembled := self._resembles(verdict.embedding, subject.face.size, given):
-            return patch, verdict.checks, f"the new face resembles {resembled}"
+            return verdict.checks, f"still recognisable (similarity {failed.after:.2f})"
+        if resembled := self._resembles(verdict.embedding, subject.face.size, others, given):
+            return verdict.checks, f"the new face resembles {resembled}"
         given.worn.append(verdict.embedding)
-        return patch, verdict.checks, ""
+        return verdict.checks, ""
 
-    def _resembles(self, new: FloatArray, face_px: float, given: Given) -> str:
+    def _resembles(
+        self, new: FloatArray, face_px: float, others: Sequence[FloatArray], given: Given
+    ) -> str:
         """Say whom a new face resembles, nothing where it resembles nobody it must not."""
         threshold = match_threshold("1e-3", face_px=face_px)
         if len(self.protected) and similarity(self.protected, new).max() >= threshold:
             return "a protected person"
         if given.worn and similarity(np.stack(given.worn), new).max() >= threshold:
             return "another new face"
+        # As strict as the last look at the finished picture, which would cover it.
+        threshold = match_threshold("1e-4", face_px=face_px)
+        if others and similarity(np.stack(others), new).max() >= threshold:
+            return "somebody else in the photo"
         return ""
 
 

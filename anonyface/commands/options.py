@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from anonyface.api import Anonymizer
     from anonyface.media.signing import Algorithm, C2paSigner
     from anonyface.protection.gallery import Gallery
+    from anonyface.protection.photos import SeveralFaces
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -122,9 +123,34 @@ def make_anonymizer(config: Config, *, protect: Sequence[str] = ()) -> Anonymize
         WeightsError: If a model is missing or corrupt.
     """
     from anonyface.api import Anonymizer
+    from anonyface.protection.photos import SeveralFaces
 
-    return Anonymizer(
-        protect=[open_gallery(p) if is_gallery(p) else p for p in protect],
+    people = [open_gallery(p) if is_gallery(p) else p for p in protect]
+    try:
+        return _anonymizer(Anonymizer, config, people)
+    except SeveralFaces as error:
+        raise InputError(f"{error}; see {_draw_faces(error)}") from error
+
+
+def _draw_faces(error: SeveralFaces) -> Path:
+    """Write a sheet of the faces in a reference into the current folder, and return its name.
+
+    Raises:
+        InputError: If it can't be written.
+    """
+    from anonyface.contact_sheet import crop_sheet
+    from anonyface.media.images import load_image, save_image
+
+    sheet = crop_sheet(error)
+    target = Path(f"{Path(error.name).stem}.faces.png")
+    return save_image(sheet, target, source=load_image(sheet), mark=False)
+
+
+def _anonymizer(
+    make: type[Anonymizer], config: Config, protect: Sequence[str | Gallery]
+) -> Anonymizer:
+    return make(
+        protect=protect,
         method=config.method,
         detail=config.detail,
         on_failure=config.on_failure,

@@ -6,6 +6,7 @@ import base64
 import binascii
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,12 +17,15 @@ import numpy as np
 from anonyface.errors import InputError
 from anonyface.media.files import check_target, replace_file
 from anonyface.protection.photos import display_name, read_reference
+from anonyface.protection.portrayal import Portrayer
 from anonyface.protection.vault import MAX_BYTES, is_gallery, pack, unpack
-from anonyface.types import Detector, Encoder, FloatArray, freeze
+from anonyface.types import Detector, Encoder, Face, FloatArray, freeze
 from anonyface.verification.encoder import EMBEDDING_DIMS
 
 MAX_NAME = 200
 """Characters of a name: it is shown on one line."""
+OWNER_ONLY = 0o600
+"""Mode of the file: what is in it tells who somebody is."""
 UNIT_TOLERANCE = 1e-3
 """How far the length of a stored embedding may be from 1: float32 rounding is far below."""
 
@@ -31,16 +35,19 @@ class Entry:
     """One reference of a person.
 
     Attributes:
-        embedding: (128,) float32 of length 1.
+        embedding: (128,) float32 of length 1, from the first encoder.
+        second: (128,) likewise, from the second encoder; NaN where it is not known.
         face_px: Height of the face it was made from, in pixels; infinite where it is not known.
     """
 
     embedding: FloatArray
+    second: FloatArray
     face_px: float
 
     def __post_init__(self) -> None:
-        row = freeze(self.embedding, np.float32, (EMBEDDING_DIMS,), "embedding")
-        object.__setattr__(self, "embedding", row)
+        for name in ("embedding", "second"):
+            row = freeze(getattr(self, name), np.float32, (EMBEDDING_DIMS,), name)
+            object.__setattr__(self, name, row)
 
 
 class Gallery:
@@ -53,7 +60,7 @@ class Gallery:
 
     Args:
         detector: Finds the faces in references; the built-in one is loaded when it is needed.
-        encoder: Embeds them, as `detector`; must use the built-in one's scale of similarity.
+        encoder: The first encoder, as `detector`; must use the built-in one's scale of similarity.
         threads: Threads for inference, 0 for all usable cores.
     """
 
@@ -64,7 +71,8 @@ class Gallery:
         encoder: Encoder | None = None,
         threads: int = 0,
     ) -> None:
-        self._detector, self._encoder, self._threads = detector, encoder, threads
+        self._detector, self._threads = detector, threads
+        self._portray = Portrayer(encoder, threads=threads)
         self._people: dict[str, tuple[Entry, ...]] = {}
         self._path: Path | None = None
         self._passphrase: str | None = None
@@ -98,7 +106,7 @@ class Gallery:
         Args:
             name: The person's name, one line.
             *references: Photos that show only this person, in any form `load_image` reads, or
-                (n, 128) embeddings.
+                embeddings: (n, 128) of the first encoder, or (n, 256) of both side by side.
 
         Returns:
             What is wrong with references that were accepted all the same; also logged.
@@ -110,15 +118,16 @@ class Gallery:
         _check_name(name)
         if not references:
             raise InputError("a person in a gallery needs at least one reference")
-        detector, encoder = self._models(references)
+        detector = self._finder(references)
         entries: list[Entry] = []
         notes: list[str] = []
         for number, item in enumerate(references):
             reading = read_reference(
-                item, display_name(item, number), detector=detector, encoder=encoder
+                item, display_name(item, number), detector=detector, portray=self._portray
             )
             px = np.inf if reading.face_px is None else reading.face_px
-            entries.extend(Entry(row, px) for row in reading.embeddings)
+            rows = zip(reading.embeddings, reading.second, strict=True)
+            entries.extend(Entry(first, second, px) for first, second in rows)
             notes.extend(reading.notes)
         for note in notes:
             logging.getLogger("anonyface").warning("gallery: %s", note)
@@ -141,7 +150,7 @@ class Gallery:
             self.save(self._path, passphrase=self._passphrase)
 
     def save(self, path: str | PathLike[str], *, passphrase: str | None = None) -> Path:
-        """Write the gallery to one file, which appears whole or not at all.
+        """Write the gallery to one file, which appears whole or not at all, for its owner alone.
 
         Args:
             path: Where to; an existing gallery is replaced.
@@ -155,19 +164,13 @@ class Gallery:
         if target.exists() and target.stat().st_size and not is_gallery(_read(target)):
             raise InputError(f"refusing to replace {target}: it is no gallery")
         people = [
-            {
-                "name": name,
-                "references": [
-                    {
-                        "embedding": base64.b64encode(e.embedding.astype("<f4").tobytes()).decode(),
-                        "face_px": float(e.face_px) if np.isfinite(e.face_px) else None,
-                    }
-                    for e in entries
-                ],
-            }
+            {"name": name, "references": [_write_entry(entry) for entry in entries]}
             for name, entries in self._people.items()
         ]
         replace_file(target, pack({"people": people}, passphrase))
+        # Where the file system knows no owners, there is nothing to restrict.
+        with suppress(OSError):
+            target.chmod(OWNER_ONLY)
         self._path, self._passphrase = target.absolute(), passphrase
         return target
 
@@ -187,7 +190,7 @@ class Gallery:
             path: The file.
             passphrase: What it was encrypted with, None if it was not.
             detector: See `Gallery`, as for the following two.
-            encoder: Embeds references added later.
+            encoder: The first encoder, for references added later.
             threads: Threads for inference.
 
         Raises:
@@ -204,21 +207,15 @@ class Gallery:
         gallery._path, gallery._passphrase = source.absolute(), passphrase
         return gallery
 
-    def _models(self, references: tuple[Any, ...]) -> tuple[Detector, Encoder]:
-        """Return detector and encoder; embeddings need neither, so they are loaded on demand."""
+    def _finder(self, references: tuple[Any, ...]) -> Detector:
+        """Return the detector, loaded on demand: embeddings need none."""
         from anonyface.detection.faces import FaceFinder
-        from anonyface.verification.encoder import DlibEncoder
 
-        embeddings_only = all(
-            isinstance(item, np.ndarray) and item.dtype.kind == "f" for item in references
-        )
-        if embeddings_only:
-            return self._detector or (lambda _: []), self._encoder or _no_encoder
         if self._detector is None:
+            if all(isinstance(item, np.ndarray) and item.dtype.kind == "f" for item in references):
+                return _no_detector
             self._detector = FaceFinder(threads=self._threads)
-        if self._encoder is None:
-            self._encoder = DlibEncoder(threads=self._threads)
-        return self._detector, self._encoder
+        return self._detector
 
 
 def _read(path: Path) -> bytes:
@@ -237,8 +234,8 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _no_encoder(image: Any, landmarks: Any, /) -> FloatArray:
-    raise NotImplementedError("embeddings are not encoded again")
+def _no_detector(image: Any, /) -> list[Face]:
+    raise NotImplementedError("there are no faces in embeddings")
 
 
 def _check_name(name: Any) -> None:
@@ -269,18 +266,41 @@ def _read_people(content: Mapping[str, Any]) -> dict[str, tuple[Entry, ...]]:
     return people
 
 
+def _write_entry(entry: Entry) -> dict[str, Any]:
+    """Return one reference as it stands in a file."""
+    return {
+        "embedding": _encode_row(entry.embedding),
+        "second": _encode_row(entry.second) if np.isfinite(entry.second).all() else None,
+        "face_px": float(entry.face_px) if np.isfinite(entry.face_px) else None,
+    }
+
+
 def _read_entry(reference: Mapping[str, Any]) -> Entry:
     """Check and convert one reference.
 
     Raises:
         KeyError, TypeError, ValueError: If something is missing or wrong.
     """
-    data = base64.b64decode(reference["embedding"], validate=True)
-    row = np.frombuffer(data, "<f4")
-    if row.shape != (EMBEDDING_DIMS,) or not abs(np.linalg.norm(row) - 1) <= UNIT_TOLERANCE:
-        raise ValueError("embedding")
+    row, second = reference["embedding"], reference["second"]
+    unknown = np.full(EMBEDDING_DIMS, np.nan, np.float32)
     px = reference["face_px"]
     size = np.inf if px is None else float(px)
     if not size > 0:
         raise ValueError("face_px")
-    return Entry(np.asarray(row, np.float32), size)
+    return Entry(_decode_row(row), unknown if second is None else _decode_row(second), size)
+
+
+def _encode_row(row: FloatArray) -> str:
+    return base64.b64encode(row.astype("<f4").tobytes()).decode()
+
+
+def _decode_row(text: Any) -> FloatArray:
+    """Return the embedding in a file.
+
+    Raises:
+        TypeError, ValueError: If it is none, or not of length 1.
+    """
+    row = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
+    if row.shape != (EMBEDDING_DIMS,) or not abs(np.linalg.norm(row) - 1) <= UNIT_TOLERANCE:
+        raise ValueError("embedding")
+    return np.asarray(row, np.float32)

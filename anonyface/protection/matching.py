@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from anonyface.protection.portrayal import Portrayal, resemblance
 from anonyface.protection.quality import MIN_FACE_PX
 from anonyface.protection.references import MARGIN, SURE_RATE, References
-from anonyface.protection.thresholds import crowding, load_curve
-from anonyface.types import Face, FloatArray, Match, Verdict
-from anonyface.verification.encoder import similarity
+from anonyface.protection.thresholds import thresholds
+from anonyface.types import Face, Match, Verdict
 
 UNSURE_RATE = 1e-2
 """Share of strangers' faces that may come out as sure or unsure."""
@@ -23,7 +23,8 @@ class Comparison:
     """One face against every reference.
 
     Attributes:
-        score: (n,) similarities.
+        score: (n,) similarities: by both encoders where both know face and reference, else by the
+            first. Each is to be read against its own thresholds only.
         sure: (n,) thresholds from which on it is the person of the reference.
         unsure: (n,) thresholds from which on it might be.
     """
@@ -34,7 +35,7 @@ class Comparison:
 
 
 def decide(
-    embeddings: Sequence[FloatArray | None],
+    portrayals: Sequence[Portrayal | None],
     faces: Sequence[Face],
     references: References,
     *,
@@ -51,7 +52,7 @@ def decide(
     elsewhere.
 
     Args:
-        embeddings: (128,) of length 1 for each face, None where it could not be read.
+        portrayals: Of each face, None where it could not be read.
         faces: The faces, in the same order.
         references: The protected people.
         allow_repeats: Whether several faces may be the same person.
@@ -64,9 +65,9 @@ def decide(
     if not len(references):
         return [None] * len(faces)
     compared = {
-        k: compare(row, face, references)
-        for k, (row, face) in enumerate(zip(embeddings, faces, strict=True))
-        if row is not None and np.isfinite(row).all() and face.size >= MIN_FACE_PX
+        k: compare(seen, face, references)
+        for k, (seen, face) in enumerate(zip(portrayals, faces, strict=True))
+        if seen is not None and np.isfinite(seen.first).all() and face.size >= MIN_FACE_PX
     }
     given = None if allow_repeats else _assign(compared, references.people)
     return [
@@ -76,32 +77,25 @@ def decide(
 
 
 def compare(
-    embedding: FloatArray, face: Face, references: References, *, among: int | None = None
+    portrayal: Portrayal, face: Face, references: References, *, among: int | None = None
 ) -> Comparison:
     """Compare one face with every reference.
 
     Args:
-        embedding: (128,) of length 1.
+        portrayal: The face as the encoders see it.
         face: Its size decides about the thresholds.
         references: At least one.
         among: How many comparisons share the rates, default all of these.
     """
-    curve = load_curve()
-    around = float(crowding(embedding[None])[0])
     count = len(references) if among is None else among
-
-    def thresholds(rate: float) -> NDArray[np.float64]:
-        return curve.thresholds(
-            MARGIN * rate / count,
-            reference_px=references.face_px,
-            face_px=face.size,
-            reference_crowding=references.crowding,
-            face_crowding=around,
+    score, both = resemblance(references.embeddings, references.second, portrayal)
+    sure, unsure = (
+        thresholds(
+            MARGIN * rate / count, both=both, reference_px=references.face_px, face_px=face.size
         )
-
-    return Comparison(
-        similarity(references.embeddings, embedding), thresholds(SURE_RATE), thresholds(UNSURE_RATE)
+        for rate in (SURE_RATE, UNSURE_RATE)
     )
+    return Comparison(score, sure, unsure)
 
 
 def lost_to_another(match: Match) -> bool:

@@ -1,4 +1,4 @@
-"""One photo of one person -> one embedding, or a clear word on why the photo will not do."""
+"""One photo of one person -> who it is, or a clear word on why the photo will not do."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import numpy as np
 from anonyface.detection.retinaface import SURE_SCORE
 from anonyface.errors import FaceError, InputError
 from anonyface.media.images import load_image
+from anonyface.protection.portrayal import Portrayer
 from anonyface.protection.quality import MIN_FACE_PX, measure_quality, refusal, weakness
-from anonyface.types import Detector, Encoder, Face, FloatArray, ImageArray, freeze
+from anonyface.types import Detector, Face, FloatArray, ImageArray, freeze
 from anonyface.verification.encoder import EMBEDDING_DIMS, unit
 
 CROP_FACTOR = 1.3
@@ -29,11 +30,13 @@ class Reading:
 
     Attributes:
         embeddings: (n, 128) float32 of length 1: one row for a photo.
+        second: (n, 128) likewise, from the second encoder; NaN where it is not known.
         face_px: Height in pixels whose thresholds hold, None where it is not known.
         notes: What is wrong with a reference that was accepted all the same.
     """
 
     embeddings: FloatArray
+    second: FloatArray
     face_px: float | None = None
     notes: tuple[str, ...] = ()
 
@@ -59,17 +62,18 @@ class SeveralFaces(InputError):
         )
 
 
-def read_reference(item: Any, name: str, *, detector: Detector, encoder: Encoder) -> Reading:
+def read_reference(item: Any, name: str, *, detector: Detector, portray: Portrayer) -> Reading:
     """Turn one reference into embeddings.
 
     Faces too small to recognise anybody by don't count, nor do those that the border of the picture
     cuts off and that are smaller than the largest face: so one can crop a photo around a person.
 
     Args:
-        item: Anything `load_image` reads, or a float array of (128,) or (n, 128) embeddings.
+        item: Anything `load_image` reads, or a float array of embeddings, (128,) or (n, 128) of the
+            first encoder, or (256,) or (n, 256) of the first and the second side by side.
         name: What to call it in errors and notes.
         detector: Finds the face.
-        encoder: Embeds it.
+        portray: Encodes it.
 
     Raises:
         SeveralFaces: More than one face in the photo could be meant.
@@ -77,7 +81,7 @@ def read_reference(item: Any, name: str, *, detector: Detector, encoder: Encoder
             embeddings have another shape, are not finite or zero.
     """
     if isinstance(item, np.ndarray) and item.dtype.kind == "f":
-        return Reading(_embeddings(item, name))
+        return Reading(*_embeddings(item, name))
     image = load_image(item).pixels
     sure = [face for face in detector(image) if face.score >= SURE_SCORE]
     if not sure:
@@ -91,12 +95,13 @@ def read_reference(item: Any, name: str, *, detector: Detector, encoder: Encoder
         problem = refusal(quality)
         if problem is not None:
             raise InputError(f"protect: {name} can't be used: {problem}")
-        embedding = encoder(image, face.landmarks)
+        portrayal = portray(image, face.landmarks)
     except FaceError as error:
         raise InputError(f"protect: {name} can't be used: {error}") from error
     weak = weakness(quality)
     notes = () if weak is None else (f"{name}: {weak}",)
-    return Reading(_embeddings(embedding, name), quality.effective_px, notes)
+    known = [row for row in (portrayal.first, portrayal.second) if row is not None]
+    return Reading(*_embeddings(np.concatenate(known), name), quality.effective_px, notes)
 
 
 def _meant(faces: Sequence[Face], image_hw: tuple[int, ...]) -> list[Face]:
@@ -145,17 +150,25 @@ def cut_face(image: ImageArray, face: Face, factor: float = CROP_FACTOR) -> Imag
     return np.array(image[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)])
 
 
-def _embeddings(values: Any, name: str) -> FloatArray:
-    """Return rows of length 1.
+def _embeddings(values: Any, name: str) -> tuple[FloatArray, FloatArray]:
+    """Return rows of length 1 of the first and of the second encoder, NaN where there are none.
 
     Raises:
-        InputError: If they are none of the encoder's.
+        InputError: If they are none of the encoders'.
     """
     rows = np.atleast_2d(np.asarray(values, np.float32))
-    if rows.ndim != 2 or rows.shape[1] != EMBEDDING_DIMS or not np.isfinite(rows).all():
+    widths = (EMBEDDING_DIMS, 2 * EMBEDDING_DIMS)
+    if rows.ndim != 2 or rows.shape[1] not in widths or not np.isfinite(rows).all():
         raise InputError(
-            f"protect: {name} must be (n, {EMBEDDING_DIMS}) finite, got {np.shape(values)}"
+            f"protect: {name} must be (n, {widths[0]}) or (n, {widths[1]}) finite, "
+            f"got {np.shape(values)}"
         )
-    if not np.linalg.norm(rows, axis=1).all():
+    first, second = rows[:, :EMBEDDING_DIMS], rows[:, EMBEDDING_DIMS:]
+    if not second.shape[1]:
+        second = np.full_like(first, np.nan)
+    if not (np.linalg.norm(first, axis=1).all() and np.linalg.norm(second, axis=1).all()):
         raise InputError(f"protect: {name} has an embedding of length 0")
-    return freeze(unit(rows), np.float32, (None, EMBEDDING_DIMS), name)
+    shape = (None, EMBEDDING_DIMS)
+    return freeze(unit(first), np.float32, shape, name), freeze(
+        unit(second), np.float32, shape, name
+    )

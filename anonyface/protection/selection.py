@@ -11,13 +11,14 @@ import numpy as np
 from anonyface.detection.boxes import iou
 from anonyface.errors import FaceError, InputError
 from anonyface.protection.matching import decide, lost_to_another
+from anonyface.protection.portrayal import Portrayal
 from anonyface.protection.references import References
-from anonyface.types import Face, FloatArray, Match, Unsure
+from anonyface.types import Face, Match, Unsure
 
 Selection: TypeAlias = Callable[[Face], bool] | Sequence[Any]
 """Which faces: a callable, or indices (ints) and boxes (x0 y0 x1 y1) in any mixture."""
-Embed: TypeAlias = Callable[[int], FloatArray | None]
-"""Number of a face in the photo -> its (128,) embedding, None where it can't be read."""
+Embed: TypeAlias = Callable[[int], Portrayal | None]
+"""Number of a face in the photo -> how the encoders see it, None where it can't be read."""
 
 BOX_IOU = 0.3
 """Overlap from which on a caller's box means a face: hand-drawn boxes are rough."""
@@ -60,7 +61,7 @@ def who_stays(
     Args:
         faces: The faces of one photo.
         image_hw: Height and width of the photo.
-        embed: Makes the embedding of a face; called at most once a face, and only where somebody is
+        embed: Encodes a face; called at most once a face, and only where somebody is
             protected.
         references: The protected people.
         keep: Faces that stay: indices, boxes (x0 y0 x1 y1) or a callable ``Face -> bool``.
@@ -82,8 +83,8 @@ def who_stays(
     # Where an option decides about every face, nobody needs to be compared.
     if len(references) and None in reasons:
         # Faces that stay anyway take part: each protected person is in a photo once.
-        embeddings = [embed(k) for k in range(len(faces))]
-        matches = decide(embeddings, faces, references, allow_repeats=allow_repeats)
+        portrayals = [embed(k) for k in range(len(faces))]
+        matches = decide(portrayals, faces, references, allow_repeats=allow_repeats)
     decisions = []
     for number, (reason, match) in enumerate(zip(reasons, matches, strict=True)):
         if reason is not None:

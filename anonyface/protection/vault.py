@@ -13,10 +13,13 @@ from typing import Any
 from anonyface.errors import InputError
 
 FORMAT, VERSION = "anonyface-gallery", 1
-SPACE = "dlib-resnet-v1, picture and mirror image, unit length"
-"""What the embeddings in the file are: those of another encoder mean nothing to this one."""
+SPACE = {
+    "embedding": "dlib-resnet-v1, picture and mirror image, unit length",
+    "second": "sface-2021dec, whole chip, unit length",
+}
+"""What the embeddings in the file are: those of other encoders mean nothing to these."""
 MAX_BYTES = 64_000_000
-"""Some 90,000 references; a larger file is none of ours."""
+"""Some 40,000 references; a larger file is none of ours."""
 
 SCRYPT = {"n": 2**16, "r": 8, "p": 1}
 """Cost of a new file: 64 MiB and about 0.2 s a guess (RFC 7914, section 2)."""
