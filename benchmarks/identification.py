@@ -33,6 +33,11 @@ class Share:
     def __str__(self) -> str:
         return f"{self.value:.4f} ({self.hits}/{self.of})"
 
+    @property
+    def interval(self) -> str:
+        """The interval for a table."""
+        return f"{self.low:.4f}-{self.high:.4f}"
+
 
 def share(hits: ArrayLike) -> Share:
     """Summarise yes and no answers.
@@ -101,6 +106,78 @@ def rank1(scores: ArrayLike) -> BoolArray:
     own = table[np.arange(len(table)), np.arange(len(table))]
     best = np.where(np.isnan(table), -np.inf, table).max(axis=1, initial=-np.inf)
     return np.asarray(own >= best, bool)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two shares of the same people, with its 95 % interval."""
+
+    value: float
+    of: int
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:+.4f} ({self.low:+.4f} to {self.high:+.4f}, n={self.of})"
+
+
+def gain(after: ArrayLike, before: ArrayLike, *, resamples: int = 4000) -> Difference:
+    """Compare two answers about the same people: percentile bootstrap over the people.
+
+    Args:
+        after: (n,) booleans, n >= 1.
+        before: (n,) booleans.
+        resamples: How often the people are drawn anew.
+
+    Raises:
+        ValueError: If there are none.
+
+    >>> gain([True, True], [False, False])
+    Difference(value=1.0, of=2, low=1.0, high=1.0)
+    """
+    steps = np.asarray(after, bool).astype(np.int8) - np.asarray(before, bool).astype(np.int8)
+    if steps.size == 0:
+        raise ValueError("a difference of nothing")
+    # Only how many people changed to which side matters: draw those counts.
+    counts = [int((steps == step).sum()) for step in (-1, 0, 1)]
+    drawn = np.random.default_rng(0).multinomial(
+        steps.size, np.array(counts) / steps.size, size=resamples
+    )
+    means = (drawn[:, 2] - drawn[:, 0]) / steps.size
+    low, high = (float(v) for v in np.percentile(means, [2.5, 97.5]))
+    return Difference(round(float(steps.mean()), 6), steps.size, round(low, 4), round(high, 4))
+
+
+def strangers(scores: ArrayLike) -> NDArray[np.float64]:
+    """Return all but the diagonal of (n, m) scores, NaN left out: pairs of different people.
+
+    >>> strangers([[0.9, 0.1], [float("nan"), 0.8]]).tolist()
+    [0.1]
+    """
+    table = np.asarray(scores, np.float64)
+    others = table[np.eye(*table.shape) == 0]
+    return np.asarray(others[~np.isnan(others)])
+
+
+def roc(
+    genuine: ArrayLike, impostors: ArrayLike, fars: Sequence[float]
+) -> list[tuple[float, float]]:
+    """Return (FAR, TAR) at each false accept rate that there are enough impostor pairs for.
+
+    Args:
+        genuine: (n,) scores of pairs of one person; a NaN is not accepted.
+        impostors: (m,) scores of pairs of different people, none NaN.
+        fars: False accept rates below 1.
+
+    >>> roc([0.95, 0.5], [0.1, 0.2, 0.3, 0.9], [0.25, 0.001])
+    [(0.25, 0.5)]
+    """
+    points = []
+    for far in fars:
+        threshold = threshold_at_far(impostors, far)
+        if threshold is not None:
+            points.append((far, float(accepted(genuine, threshold).mean())))
+    return points
 
 
 def compare(a: FloatArray, b: FloatArray, metric: Metric) -> FloatArray:

@@ -1,36 +1,28 @@
-"""Who compares the faces: encoders of identity, and readers of gender and age."""
+"""Who compares the faces: encoders of identity, the product's own and others."""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
-import onnxruntime as ort
 
 from anonyface.errors import FaceError
-from anonyface.identities.looks import LookReader
 from anonyface.types import FloatArray, ImageArray
-from anonyface.verification.alignment import CHIP_PX, CHIP_TEMPLATE, align_chip, fit_similarity
-from anonyface.verification.encoder import DlibEncoder
+from anonyface.verification.alignment import align_chip
+from anonyface.verification.encoder import DlibEncoder, SFaceEncoder
 from benchmarks.identification import Metric
+from benchmarks.outside import OUTSIDE, OutsideEncoder
 
+TWINS = ("dlib, plain", "FaceRes")
+"""Judges that are another judge's network fed otherwise: to an attacker who has the other one they
+would add time and no knowledge."""
 Embed: TypeAlias = Callable[[ImageArray, FloatArray], FloatArray]
-Read: TypeAlias = Callable[[ImageArray, FloatArray], tuple[float, float]]
-
-SECOND_PX = 224
-SECOND_SCALE = 0.85
-"""Size of the face in the second encoder's input, over its size in the built-in encoder's chip:
-of 0.6 to 1.0 what gives the best true accept rate on clean pairs of lfw-dev."""
-CAFFE_MEAN_RGB = np.array([123.68, 116.779, 103.939], np.float32)
-"""Mean of the pictures its backbone was first trained on; with BGR it recognises better than as
-documented (TAR at FAR 1e-3 on 120 clean pairs 0.88 against 0.80), so it is the harder judge."""
-SecondInput: TypeAlias = Literal["rgb", "bgr-mean"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +34,10 @@ class Judge:
         embed: Image and (5, 2) landmarks -> (d,) embedding.
         dims: Length d.
         metric: How two embeddings are compared.
-        used_inside: Whether the product itself decides by this model, so that a low score here
+        used_inside: Whether the product itself decides by this network, so that a low score here
             proves little.
+        note: How it is used inside, or that it is not.
+        version: What its embeddings depend on, so that they can be kept; empty: keep none.
     """
 
     name: str
@@ -51,6 +45,8 @@ class Judge:
     dims: int
     metric: Metric
     used_inside: bool
+    note: str = ""
+    version: str = ""
 
     def __call__(self, image: ImageArray, landmarks: FloatArray | None) -> FloatArray:
         """(d,) embedding; NaN if there is no face or it can't be aligned."""
@@ -62,106 +58,67 @@ class Judge:
         except FaceError:
             return missing
 
-
-@dataclass(frozen=True, eq=False)
-class AttributeReader:
-    """Reads probability of female and years off a face.
-
-    Attributes:
-        name: What the result calls it.
-        read: Image and (5, 2) landmarks -> probability of female, years.
-        used_inside: Whether the product picks its identities by this model.
-    """
-
-    name: str
-    read: Read
-    used_inside: bool
-
-    def __call__(self, image: ImageArray, landmarks: FloatArray | None) -> tuple[float, float]:
-        """Probability of female and years; NaN if there is no face or it can't be aligned."""
-        if landmarks is None:
-            return np.nan, np.nan
-        try:
-            return self.read(image, landmarks)
-        except FaceError:
-            return np.nan, np.nan
-
-
-class SecondEncoder:
-    """An encoder from an ONNX file that the product does not use; see ``second_encoder.md``.
-
-    Input (N, 224, 224, 3) float32 RGB 0-255; the first output is the embedding; outputs named
-    "gender" (probability of male) and "age" (probabilities of years from 0) may follow.
-
-    Args:
-        path: The file.
-        threads: Threads for inference.
-    """
-
-    def __init__(self, path: Path, *, threads: int) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        data = path.read_bytes()
-        self.sha256 = hashlib.sha256(data).hexdigest()
-        self.session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        self.outputs = [output.name for output in self.session.get_outputs()]
-        self.input = self.session.get_inputs()[0].name
-        blank = np.zeros((1, SECOND_PX, SECOND_PX, 3), np.float32)
-        self.dims = self.session.run(self.outputs[:1], {self.input: blank})[0].size
-
-    @property
-    def reads_attributes(self) -> bool:
-        """Whether it has outputs for gender and age."""
-        return {"gender", "age"} <= set(self.outputs)
-
-    def embed(
-        self, image: ImageArray, landmarks: FloatArray, *, kind: SecondInput = "rgb"
+    def all(
+        self,
+        images: Sequence[ImageArray],
+        landmarks: Sequence[FloatArray | None],
+        cache: Path | None = None,
     ) -> FloatArray:
-        """(d,) sum of the embeddings of the face as it is and mirrored, each of length 1.
+        """(n, d) embeddings, NaN where there is no face.
 
         Args:
-            image: (H, W, 3) RGB uint8.
-            landmarks: (5, 2) points x y.
-            kind: "rgb" as documented for the file, or "bgr-mean", see `CAFFE_MEAN_RGB`.
+            images: (H, W, 3) RGB uint8 each.
+            landmarks: (5, 2) points each, None where there is no face.
+            cache: Folder that keeps the embeddings for the next run, None to keep nothing.
         """
-        both = self._run(image, landmarks, self.outputs[0], kind)
-        return np.asarray((both / np.linalg.norm(both, axis=1, keepdims=True)).sum(axis=0))
-
-    def attributes(self, image: ImageArray, landmarks: FloatArray) -> tuple[float, float]:
-        """Probability of female and expected years."""
-        male = self._run(image, landmarks, "gender", "rgb").mean()
-        ages = self._run(image, landmarks, "age", "rgb").mean(axis=0)
-        return float(1 - male), float(ages @ np.arange(len(ages)) / ages.sum())
-
-    def _run(
-        self, image: ImageArray, landmarks: FloatArray, output: str, kind: SecondInput
-    ) -> FloatArray:
-        """(2, d) output for the face as it is and mirrored."""
-        chip = second_chip(image, landmarks).astype(np.float32)
-        if kind == "bgr-mean":
-            chip = (chip - CAFFE_MEAN_RGB)[..., ::-1]
-        views = (chip, chip[:, ::-1])
-        rows = [
-            self.session.run([output], {self.input: np.ascontiguousarray(view[None])})[0]
-            for view in views
-        ]
-        return np.concatenate(rows).reshape(2, -1)
+        path = None
+        if cache is not None and self.version:
+            digest = hashlib.sha256(f"{self.name} {self.version}".encode())
+            for image, points in zip(images, landmarks, strict=True):
+                digest.update(np.ascontiguousarray(image).tobytes())
+                digest.update(b"-" if points is None else np.asarray(points, np.float32).tobytes())
+            path = cache / "embeddings" / f"{digest.hexdigest()[:32]}.npy"
+            if path.is_file():
+                return np.asarray(np.load(path, allow_pickle=False), np.float32)
+        rows = [self(i, points) for i, points in zip(images, landmarks, strict=True)]
+        table = np.stack(rows)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, table)
+        return table
 
 
-def second_chip(image: ImageArray, landmarks: FloatArray) -> ImageArray:
-    """(224, 224, 3) upright face with more around it than in the built-in encoder's chip.
+@dataclass(frozen=True, eq=False)
+class Jury:
+    """All judges of a run.
 
-    Raises:
-        FaceError: If the landmarks are degenerate.
+    Attributes:
+        judges: In the order of the tables.
+        encoders: The encoders from outside among them, one a file.
+        skipped: Name of an encoder from outside -> why it has no say.
     """
-    middle, factor = (CHIP_PX - 1) / 2, SECOND_SCALE * SECOND_PX / CHIP_PX
-    matrix = fit_similarity(landmarks, (CHIP_TEMPLATE - middle) * factor + (SECOND_PX - 1) / 2)
-    chip = cv2.warpAffine(image, matrix, (SECOND_PX, SECOND_PX), borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(chip, np.uint8)
+
+    judges: list[Judge]
+    encoders: list[OutsideEncoder]
+    skipped: dict[str, str]
+
+    @property
+    def distinct(self) -> list[Judge]:
+        """One judge for each network."""
+        return [judge for judge in self.judges if judge.name not in TWINS]
+
+    @property
+    def as_counts(self) -> dict[str, Any]:
+        """What a record says of it."""
+        return {
+            "judges": [judge.name for judge in self.judges],
+            "judges_skipped": self.skipped,
+            "sha256_of_encoders": {encoder.name: encoder.sha256 for encoder in self.encoders},
+        }
 
 
 def built_in_judges(threads: int) -> list[Judge]:
-    """Return the product's own encoder and the same network as published.
+    """Return the product's own encoders as others would use them.
 
     Args:
         threads: Threads for inference.
@@ -171,40 +128,93 @@ def built_in_judges(threads: int) -> list[Judge]:
     def plain(image: ImageArray, landmarks: FloatArray) -> FloatArray:
         return np.asarray(encoder.views(align_chip(image, landmarks).pixels)[0], np.float32)
 
+    wide = SFaceEncoder(sees="surroundings", threads=threads)
     return [
-        Judge("built-in", encoder, 128, "euclidean", True),
-        Judge("dlib, plain", plain, 128, "euclidean", True),
-    ]
-
-
-def second_judges(second: SecondEncoder) -> list[Judge]:
-    """Return the second encoder as a judge: fed as documented, and as it recognises best.
-
-    Args:
-        second: The encoder.
-    """
-    return [
-        Judge("second", second.embed, second.dims, "cosine", False),
+        Judge("built-in", encoder, 128, "euclidean", True, "decides inside"),
+        Judge("dlib, plain", plain, 128, "euclidean", True, "the network that decides inside"),
         Judge(
-            "second, bgr-mean", partial(second.embed, kind="bgr-mean"), second.dims, "cosine", False
+            "SFace, whole chip",
+            wide,
+            128,
+            "cosine",
+            True,
+            "the network decides inside, on the face alone; like this only with verify='strict'",
         ),
     ]
 
 
-def attribute_readers(second: SecondEncoder | None, threads: int) -> list[AttributeReader]:
-    """Return who reads gender and age: an outsider if there is one, and the product's own models.
+def outside_judges(encoder: OutsideEncoder) -> list[Judge]:
+    """Return an encoder from outside as judges, one for each way to feed it."""
+    return [
+        Judge(
+            feed.name,
+            partial(encoder.embed, feed=feed),
+            encoder.dims,
+            "cosine",
+            False,
+            feed.note,
+            version=f"{encoder.sha256} {feed.px} {feed.template.round(4).tolist()}",
+        )
+        for feed in encoder.feeds
+    ]
+
+
+def swear_in(files: Mapping[str, Path], threads: int) -> Jury:
+    """Return all judges there are, and name those there are not.
 
     Args:
-        second: The second encoder, None if there is none.
+        files: Name of an encoder from outside, a key of `OUTSIDE` -> its file.
         threads: Threads for inference.
     """
-    looks = LookReader(threads=threads)
+    judges, encoders, skipped = built_in_judges(threads), [], {}
+    for name in OUTSIDE:
+        if name not in files:
+            skipped[name] = f"no file given (--judge {name}=FILE, see benchmarks/encoders.md)"
+        elif not files[name].is_file():
+            skipped[name] = "the file given is not there"
+        else:
+            encoders.append(OutsideEncoder(name, files[name], threads=threads))
+            judges += outside_judges(encoders[-1])
+    for name, why in skipped.items():
+        print(f"skipped: {name}: {why}")
+    return Jury(judges, encoders, skipped)
 
-    def own(image: ImageArray, landmarks: FloatArray) -> tuple[float, float]:
-        (traits,) = looks.traits([align_chip(image, landmarks).pixels])
-        return traits.p_female, traits.age
 
-    readers = [AttributeReader("built-in", own, True)]
-    if second is not None and second.reads_attributes:
-        readers.insert(0, AttributeReader("second", second.attributes, False))
-    return readers
+def named_file(text: str) -> tuple[str, Path]:
+    """Read NAME=FILE of the command line.
+
+    Raises:
+        ArgumentTypeError: If it is none, or the name is unknown.
+    """
+    name, _, file = text.partition("=")
+    if name not in OUTSIDE or not file:
+        known = ", ".join(OUTSIDE)
+        raise argparse.ArgumentTypeError(f"want NAME=FILE with NAME one of {known}, got {text!r}")
+    return name, Path(file)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--judge`` and ``--second``."""
+    parser.add_argument(
+        "--judge",
+        type=named_file,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help=f"ONNX file of an encoder from outside, NAME one of {', '.join(OUTSIDE)}",
+    )
+    parser.add_argument("--second", type=Path, help="the same as --judge faceres=FILE")
+
+
+def jury(options: argparse.Namespace) -> Jury:
+    """Return the judges that `add_options` asked for."""
+    files = dict(options.judge)
+    if options.second:
+        files["faceres"] = options.second
+    return swear_in(files, options.threads)
+
+
+def settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options as a record may hold them: no files, no folders."""
+    kept = {k: v for k, v in vars(options).items() if k not in ("judge", "second")}
+    return {k: v for k, v in kept.items() if not isinstance(v, Path)}

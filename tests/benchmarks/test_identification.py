@@ -8,9 +8,12 @@ import pytest
 from benchmarks.identification import (
     accepted,
     compare,
+    gain,
     impostor_scores,
     rank1,
+    roc,
     share,
+    strangers,
     threshold_at_far,
 )
 
@@ -70,3 +73,39 @@ def test_the_interval_holds_the_share(hits: int) -> None:
     assert (found.hits, found.of) == (hits, 10)
     assert 0 <= found.low <= found.value <= found.high <= 1
     assert found.low < found.high
+
+
+def test_strangers_are_all_pairs_but_the_own_ones() -> None:
+    table = np.arange(6.0).reshape(2, 3)
+    assert strangers(table).tolist() == [1.0, 2.0, 3.0, 5.0]
+
+
+def test_a_gain_is_of_the_same_people() -> None:
+    before = np.array([True, False, False, False] * 25)
+    after = np.array([False, True, True, False] * 25)
+    found = gain(after, before)
+    assert (found.value, found.of) == (0.25, 100)
+    assert 0 < found.low < 0.25 < found.high
+    nothing = gain(before, before)
+    assert (nothing.value, nothing.low, nothing.high) == (0.0, 0.0, 0.0)
+
+
+def test_a_small_gain_may_be_none() -> None:
+    found = gain([True, *[False] * 99], [False] * 100)
+    assert found.low <= 0 < found.high
+
+
+def test_a_gain_of_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        gain([], [])
+
+
+def test_the_curve_of_strangers_is_chance_and_of_twins_is_one() -> None:
+    scores = np.random.default_rng(1).normal(size=(2, 20_000))
+    for far, tar in roc(scores[0], scores[1], [0.1, 0.01]):
+        assert tar == pytest.approx(far, rel=0.2)
+    assert roc(scores[0] + 99, scores[1], [0.1, 0.01]) == [(0.1, 1.0), (0.01, 1.0)]
+
+
+def test_the_curve_ends_where_impostors_are_too_few() -> None:
+    assert [far for far, _ in roc([1.0], np.arange(50.0), [0.5, 0.1, 0.001])] == [0.5, 0.1]
