@@ -1,9 +1,10 @@
-"""Calibrate the identity encoder: from which similarity on do two faces count as one person?
+"""Calibrate the identity encoders: from which similarity on do two faces count as one person?
 
 Every photo of lfw-dev against every other one. The threshold for a false match rate (FMR) is the
 similarity that only this share of the pairs of different people reaches; TAR is the share of the
-pairs of one person that reach it too. Writes ``anonyface/verification/thresholds.json`` and, for
-the comparison of protected people with faces of other sizes, ``anonyface/protection/curve.json``.
+pairs of one person that reach it too. Writes ``anonyface/verification/thresholds.json``, each
+encoder alone, and, for the comparison of protected people with faces of other sizes by the first
+encoder with and without the second, ``anonyface/protection/curve.json``.
 
 Run as ``python -m benchmarks.calibrate [--data lfw-dev.zip]`` in the root of the repository.
 """
@@ -13,21 +14,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.detection.retinaface import RetinaFace
-from anonyface.protection.thresholds import CROWD_WEIGHT, CURVE, crowding
+from anonyface.protection.portrayal import Portrayal, resemblance
+from anonyface.protection.thresholds import CURVE, Judged
 from anonyface.types import Detector, Encoder, Face, FloatArray, ImageArray
-from anonyface.verification.encoder import DlibEncoder, similarity
-from anonyface.weights import manifest
+from anonyface.verification.check import EncoderName
+from anonyface.verification.encoder import DlibEncoder, SFaceEncoder, cosine, similarity
 from benchmarks.contract import ROOT, read_photos
 from benchmarks.identification import threshold_at_far
 
@@ -38,22 +40,33 @@ FACE_SIZES = (24, 32, 40, 52, 68)
 RATES = ("1e-2", "1e-3", "1e-4")
 CURVE_RATES = tuple(float(f"{10 ** (-k / 10):.3g}") for k in range(10, 51))
 """Rates of the curve, ten a decade from 0.1 to 1e-5: the last is 20 of two million pairs."""
+SHOWN_RATES = (1e-2, 1e-3, 1e-4, 1e-5)
+CURVES: tuple[Judged, ...] = ("both", "first")
+Alike: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
+ALIKE: Mapping[EncoderName, Alike] = {
+    "encoder": similarity,
+    "second-encoder": cosine,
+    "second-encoder, surroundings": cosine,
+}
+"""The scale of each encoder's thresholds, by its name in thresholds.json."""
+PROTECTING: tuple[EncoderName, EncoderName] = ("encoder", "second-encoder, surroundings")
+"""First and second encoder of the comparison with protected people."""
 
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """The faces of a data set as the encoder sees them.
+    """The faces of a data set as the encoders see them.
 
     Attributes:
         people: Who is in each photo.
         heights: Size of each face in the photo, in pixels.
-        embeddings: Face height, None for the photo's own -> (n, 128) embeddings.
+        embeddings: Encoder -> face height, None for the photo's own -> (n, 128) embeddings.
         failures: Photos without a face.
     """
 
     people: list[str]
     heights: list[float]
-    embeddings: dict[int | None, FloatArray]
+    embeddings: dict[EncoderName, dict[int | None, FloatArray]]
     failures: int
 
 
@@ -89,11 +102,13 @@ def shrink(image: ImageArray, face: Face, face_px: int | None) -> tuple[ImageArr
     return np.asarray(small, np.uint8), (face.landmarks + 0.5) * scale - 0.5
 
 
-def embed(path: Path, detector: Detector, encoder: Encoder) -> Embedded:
+def embed(path: Path, detector: Detector, encoders: Mapping[EncoderName, Encoder]) -> Embedded:
     """Find every photo's subject and encode it at its own size and at every size of the grid."""
     people: list[str] = []
     heights: list[float] = []
-    rows: dict[int | None, list[FloatArray]] = {size: [] for size in (None, *FACE_SIZES)}
+    rows: dict[EncoderName, dict[int | None, list[FloatArray]]] = {
+        name: {size: [] for size in (None, *FACE_SIZES)} for name in encoders
+    }
     failures = 0
     for person, image in photos(path):
         face = subject(detector(image), image.shape[:2])
@@ -102,20 +117,25 @@ def embed(path: Path, detector: Detector, encoder: Encoder) -> Embedded:
             continue
         people.append(person)
         heights.append(face.size)
-        for size, embeddings in rows.items():
-            embeddings.append(encoder(*shrink(image, face, size)))
-    stacked = {size: np.stack(embeddings) for size, embeddings in rows.items()}
+        for size in (None, *FACE_SIZES):
+            picture, landmarks = shrink(image, face, size)
+            for name, encoder in encoders.items():
+                rows[name][size].append(encoder(picture, landmarks))
+    stacked = {
+        name: {size: np.stack(embeddings) for size, embeddings in sizes.items()}
+        for name, sizes in rows.items()
+    }
     return Embedded(people, heights, stacked, failures)
 
 
 def pair_scores(
-    people: Sequence[str], embeddings: FloatArray
+    people: Sequence[str], embeddings: FloatArray, alike: Alike
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the similarities of all genuine and of all impostor pairs."""
     names = np.array(people)
     genuine, impostor = [], []
     for i in range(len(names) - 1):
-        scores = similarity(embeddings[i], embeddings[i + 1 :])
+        scores = alike(embeddings[i], embeddings[i + 1 :])
         same = names[i + 1 :] == names[i]
         genuine.append(scores[same])
         impostor.append(scores[~same])
@@ -142,11 +162,12 @@ def operating_points(
     return {"fmr": fmr, "tar": tar}
 
 
-def calibrate(found: Embedded, source: str) -> dict[str, Any]:
+def calibrate(found: Embedded, name: EncoderName, source: str) -> dict[str, Any]:
     """Return the record of thresholds.json for one encoder."""
-    genuine, impostor = pair_scores(found.people, found.embeddings[None])
+    points, alike = found.embeddings[name], ALIKE[name]
+    genuine, impostor = pair_scores(found.people, points[None], alike)
     small = {
-        str(face_px): operating_points(*pair_scores(found.people, found.embeddings[face_px]))
+        str(face_px): operating_points(*pair_scores(found.people, points[face_px], alike))
         for face_px in FACE_SIZES
     }
     return operating_points(genuine, impostor) | {
@@ -157,58 +178,55 @@ def calibrate(found: Embedded, source: str) -> dict[str, Any]:
     }
 
 
-def crowded_scores(
-    found: Embedded, sizes: tuple[int | None, int | None], crowd: Mapping[int | None, Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return genuine and impostor similarities of faces of two sizes, corrected for crowding.
+def protection_scores(
+    found: Embedded, sizes: tuple[int | None, int | None], judged: Judged
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return genuine and impostor similarities of references and faces of two sizes.
 
     Every pair of photos counts twice, each of the two in the role of the reference.
 
     Args:
         found: The embeddings.
-        sizes: Of the reference, and of the face.
-        crowd: Size -> (n,) what the crowding of each face adds to its thresholds.
+        sizes: Of the references, and of the faces.
+        judged: By which encoders they are compared.
     """
-    a, b = (found.embeddings[size].astype(np.float64) for size in sizes)
-    table = 1 - np.sqrt(np.maximum(2 - 2 * a @ b.T, 0))
-    table -= crowd[sizes[0]][:, None] + crowd[sizes[1]][None]
+    first, second = (found.embeddings[name] for name in PROTECTING)
+    rows = [
+        resemblance(
+            first[sizes[0]], second[sizes[0]], Portrayal(a, b if judged == "both" else None)
+        )
+        for a, b in zip(first[sizes[1]], second[sizes[1]], strict=True)
+    ]
+    table = np.stack([score for score, _ in rows])
     names = np.array(found.people)
-    first, second = np.triu_indices(len(names), k=1)
-    same = np.tile(names[first] == names[second], 2)
-    scores = np.concatenate([table[first, second], table[second, first]])
-    return scores[same], scores[~same]
+    same = names[:, None] == names[None]
+    other_photo = ~np.eye(len(names), dtype=bool)
+    return table[same & other_photo], table[~same]
 
 
 def protection_curve(found: Embedded, source: str) -> dict[str, Any]:
     """Return the record of curve.json: error rates of references against faces of any size."""
-    crowds = {size: crowding(rows) for size, rows in found.embeddings.items()}
-    median, low = (float(np.percentile(crowds[None], p)) for p in (50, 1))
-    shifts = {
-        size: CROWD_WEIGHT * (np.maximum(values, low) - median) for size, values in crowds.items()
-    }
     full = round(float(np.median(found.heights)))
     grid = {**{size: size for size in FACE_SIZES}, full: None}
-    pairs = []
-    for reference_px, face_px in combinations_with_replacement(grid, 2):
-        sizes = (grid[reference_px], grid[face_px])
-        genuine, impostor = crowded_scores(found, sizes, shifts)
-        similarity = np.quantile(impostor, 1 - np.array(CURVE_RATES))
-        fnmr = [float((genuine < value).mean()) for value in similarity]
-        pairs.append(
-            {
-                "px": [reference_px, face_px],
-                "similarity": [round(float(value), 4) for value in similarity],
-                "fnmr": [round(value, 4) for value in fnmr],
-            }
-        )
+    curves: dict[Judged, list[dict[str, Any]]] = {"both": [], "first": []}
+    for judged, pairs in curves.items():
+        for px in combinations_with_replacement(grid, 2):
+            genuine, impostor = protection_scores(found, (grid[px[0]], grid[px[1]]), judged)
+            reached = np.quantile(impostor, 1 - np.array(CURVE_RATES))
+            fnmr = [float((genuine < value).mean()) for value in reached]
+            pairs.append(
+                {
+                    "px": list(px),
+                    "similarity": [round(float(value), 4) for value in reached],
+                    "fnmr": [round(value, 4) for value in fnmr],
+                }
+            )
     return {
         "source": f"{source}: {len(set(found.people))} people, {len(found.people)} photos",
         "pairs_each": {"genuine": len(genuine), "impostor": len(impostor)},
-        "pool_sha256": manifest()["pool"].sha256,
-        "crowding": {"median": round(median, 4), "low": round(low, 4)},
         "sizes_px": list(grid),
         "fmr": list(CURVE_RATES),
-        "pairs": pairs,
+        **curves,
     }
 
 
@@ -226,36 +244,43 @@ def show(record: dict[str, Any]) -> None:
 
 def show_curve(record: dict[str, Any]) -> None:
     """Print threshold and true accept rate of every pair of sizes at the usual rates."""
-    columns = [record["fmr"].index(float(rate)) for rate in RATES]
-    print(f"crowding: {record['crowding']}; thresholds for faces of ordinary crowding")
-    for pair in record["pairs"]:
-        points = [f"{pair['similarity'][k]:.4f} (TAR {1 - pair['fnmr'][k]:.3f})" for k in columns]
-        print(f"reference {pair['px'][0]} px, face {pair['px'][1]} px: {'  '.join(points)}")
+    columns = [record["fmr"].index(rate) for rate in SHOWN_RATES]
+    print(f"columns: similarity (TAR) at FMR {SHOWN_RATES}")
+    for judged in CURVES:
+        for pair in record[judged]:
+            points = [f"{pair['similarity'][k]:.4f} ({1 - pair['fnmr'][k]:.3f})" for k in columns]
+            print(f"{judged}: reference {pair['px'][0]} px, face {pair['px'][1]} px:", *points)
 
 
 def compact(record: dict[str, Any]) -> str:
     """Return JSON with one line a part, and one a pair of sizes."""
-    lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in record.items() if k != "pairs"]
-    pairs = ",\n".join(f"    {json.dumps(pair)}" for pair in record["pairs"])
-    return "{\n" + ",\n".join([*lines, f'  "pairs": [\n{pairs}\n  ]']) + "\n}\n"
+    lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in record.items() if k not in CURVES]
+    for name in CURVES:
+        pairs = ",\n".join(f"    {json.dumps(pair)}" for pair in record[name])
+        lines.append(f'  "{name}": [\n{pairs}\n  ]')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def main() -> None:
     """Calibrate on the command line."""
-    parser = argparse.ArgumentParser(description="calibrate the identity encoder on lfw-dev")
+    parser = argparse.ArgumentParser(description="calibrate the identity encoders on lfw-dev")
     default = Path(os.environ.get("ANONYFACE_DATA", DATA))
     parser.add_argument("--data", type=Path, default=default, help="zip file, or its folder")
     parser.add_argument("--threads", type=int, default=0)
     options = parser.parse_args()
     path = options.data / DATA.name if options.data.is_dir() else options.data
-    detector, encoder = RetinaFace(threads=options.threads), DlibEncoder(threads=options.threads)
-    found = embed(path, detector, encoder)
-    record = calibrate(found, path.stem)
-    show(record)
-    # Other encoders have sections of their own in the file.
-    sections = json.loads(THRESHOLDS.read_text(encoding="utf-8")) if THRESHOLDS.is_file() else {}
-    text = json.dumps(sections | {"encoder": record}, indent=2) + "\n"
-    THRESHOLDS.write_text(text, encoding="utf-8")
+    threads: int = options.threads
+    encoders: dict[EncoderName, Encoder] = {
+        "encoder": DlibEncoder(threads=threads),
+        "second-encoder": SFaceEncoder(sees="face", threads=threads),
+        "second-encoder, surroundings": SFaceEncoder(sees="surroundings", threads=threads),
+    }
+    found = embed(path, RetinaFace(threads=threads), encoders)
+    records = {name: calibrate(found, name, path.stem) for name in encoders}
+    for name, record in records.items():
+        print(name)
+        show(record)
+    THRESHOLDS.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
     curve = protection_curve(found, path.stem)
     show_curve(curve)
     CURVE.write_text(compact(curve), encoding="utf-8")

@@ -13,11 +13,10 @@ from anonyface.detection.faces import FaceFinder
 from anonyface.errors import FaceError, InputError
 from anonyface.protection.matching import compare, decide
 from anonyface.protection.photos import SeveralFaces, cut_face
+from anonyface.protection.portrayal import Portrayal, Portrayer
 from anonyface.protection.references import References, load_references
-from anonyface.protection.thresholds import load_curve
-from anonyface.types import BoolArray, Detector, Encoder, Face, FloatArray, ImageArray
+from anonyface.types import BoolArray, Detector, Face, ImageArray
 from anonyface.verification.alignment import CHIP_PX, CHIP_TEMPLATE
-from anonyface.verification.encoder import DlibEncoder
 from benchmarks.calibrate import subject
 
 REFERENCE_CROPS = (1.5, 1.2)
@@ -33,13 +32,13 @@ class Probe:
     Attributes:
         person: Who it is of.
         faces: All faces found.
-        embeddings: Of each face, None where it can't be read.
+        portrayals: Of each face, None where it can't be read.
         subject: Number of the face the photo is of, None if no face was found.
     """
 
     person: str
     faces: list[Face]
-    embeddings: list[FloatArray | None]
+    portrayals: list[Portrayal | None]
     subject: int | None
 
 
@@ -48,14 +47,14 @@ class Reader:
 
     def __init__(self, *, threads: int) -> None:
         self.detector: Detector = FaceFinder(threads=threads)
-        self.encoder: Encoder = DlibEncoder(threads=threads)
+        self.portray = Portrayer(threads=threads)
 
     def probe(self, person: str, image: ImageArray) -> Probe:
         """Find and encode all faces of a photo."""
         faces = list(self.detector(image))
         best = subject(faces, image.shape[:2])
         number = None if best is None else next(k for k, f in enumerate(faces) if f is best)
-        return Probe(person, faces, [self._embed(image, face) for face in faces], number)
+        return Probe(person, faces, [self._read(image, face) for face in faces], number)
 
     def reference(self, image: ImageArray) -> tuple[References | None, str]:
         """Load one reference as a user would: the photo, or else crops of it.
@@ -81,11 +80,11 @@ class Reader:
         return None, "several faces"
 
     def _load(self, image: ImageArray) -> References:
-        return load_references([image], detector=self.detector, encoder=self.encoder)
+        return load_references([image], detector=self.detector, portray=self.portray)
 
-    def _embed(self, image: ImageArray, face: Face) -> FloatArray | None:
+    def _read(self, image: ImageArray, face: Face) -> Portrayal | None:
         try:
-            return self.encoder(image, face.landmarks)
+            return self.portray(image, face.landmarks)
         except FaceError:
             return None
 
@@ -113,6 +112,7 @@ def join(singles: Iterable[References]) -> References:
         names,
         names,
         face_px=np.concatenate([r.face_px for r in all_of_them]),
+        second=np.concatenate([r.second for r in all_of_them]),
     )
 
 
@@ -120,7 +120,13 @@ def take(references: References, rows: Sequence[int]) -> References:
     """Return some of the references."""
     index = list(rows)
     names = tuple(references.names[k] for k in index)
-    return References(references.embeddings[index], names, names, face_px=references.face_px[index])
+    return References(
+        references.embeddings[index],
+        names,
+        names,
+        face_px=references.face_px[index],
+        second=references.second[index],
+    )
 
 
 def stays(probe: Probe, references: References) -> str:
@@ -130,7 +136,7 @@ def stays(probe: Probe, references: References) -> str:
     """
     if probe.subject is None:
         return "not compared"
-    matches = decide(probe.embeddings, probe.faces, references, allow_repeats=False)
+    matches = decide(probe.portrayals, probe.faces, references, allow_repeats=False)
     match = matches[probe.subject]
     return "not compared" if match is None else match.verdict
 
@@ -142,7 +148,7 @@ class Table:
     Attributes:
         sure: (f, r) whether the face counts as the person of the reference.
         unsure: (f, r) whether it counts as sure or unsure.
-        score: (f, r) similarities less what crowding adds to the thresholds; NaN where no face.
+        score: (f, r) similarities, NaN where there is no face.
     """
 
     sure: BoolArray
@@ -155,24 +161,15 @@ def tabulate(probes: Sequence[Probe], references: References, *, among: int) -> 
     shape = (len(probes), len(references))
     sure, unsure = np.zeros(shape, bool), np.zeros(shape, bool)
     score = np.full(shape, np.nan)
-    base = load_curve().at_rate(1e-3)[-1, -1]
-    neutral = very_large_face()
     for k, probe in enumerate(probes):
-        row = None if probe.subject is None else probe.embeddings[probe.subject]
+        row = None if probe.subject is None else probe.portrayals[probe.subject]
         if row is None or probe.subject is None:
             continue
         face = probe.faces[probe.subject]
         found = compare(row, face, references, among=among)
         sure[k], unsure[k] = found.score >= found.sure, found.score >= found.unsure
-        large = compare(row, neutral, references, among=1)
-        score[k] = large.score - (large.sure - base)
+        score[k] = found.score
     return Table(sure, unsure, score)
-
-
-def very_large_face() -> Face:
-    """Return a face so large that its size plays no part."""
-    box = np.array([0, 0, 1000, 1000], np.float32)
-    return Face(box, np.zeros((5, 2), np.float32), 1.0)
 
 
 def strangers(probes: Sequence[Probe], owners: Sequence[str]) -> BoolArray:

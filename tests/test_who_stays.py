@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from anonyface import api
 from anonyface.api import Anonymizer
 from anonyface.demo import make_scene
-from anonyface.errors import InputError
+from anonyface.errors import InputError, WeightsMissing
+from anonyface.protection import portrayal
 from anonyface.protection.gallery import Gallery
 from anonyface.protection.references import SeveralFaces
+from anonyface.protection.selection import who_stays
 from anonyface.types import AnonymizeResult, Face
 
 from .fakes import face_change, still_there
@@ -96,6 +101,38 @@ def test_a_wrong_keep_is_a_clear_error(
 ) -> None:
     with pytest.raises(InputError, match=message):
         anonymizer(scene, keep=keep)  # type: ignore[arg-type]
+
+
+def test_the_second_encoder_rests_where_nobody_is_protected(
+    scene: Image, people: list[Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**_: object) -> None:
+        raise WeightsMissing("second-encoder", Path("nowhere"))
+
+    monkeypatch.setattr(portrayal, "SFaceEncoder", broken)
+    assert len(Anonymizer(method="solid")(scene).faces) == 4
+    # Where somebody is, a broken model is an error, not a weaker comparison.
+    with pytest.raises(WeightsMissing):
+        Anonymizer(method="solid", protect=cv2.resize(people[0], (400, 400)))
+    stored = Anonymizer(method="solid", protect=np.eye(1, 128, dtype=np.float32))
+    with pytest.raises(WeightsMissing):
+        stored(scene)
+
+
+def test_looking_does_not_stop_at_a_doubtful_face(
+    scene: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def noting(*args: object, unsure: str, **options: object) -> object:
+        asked.append(unsure)
+        return who_stays(*args, unsure=unsure, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(api, "who_stays", noting)
+    careful = Anonymizer(method="solid", unsure="raise")
+    careful.review(scene)
+    careful(scene)
+    assert asked[:2] == ["replace", "raise"]
 
 
 def test_a_reference_with_several_faces_is_refused(scene: Image) -> None:

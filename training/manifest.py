@@ -81,7 +81,8 @@ CARDS = {
         lineage="SFace (Zhong et al., arXiv 2205.12010), a MobileNet trained by its authors on public "
         "research sets of celebrities' web photos (CASIA-WebFace, VGGFace2, MS1M are the sets of the "
         "paper); published in the OpenCV Zoo under Apache-2.0. The people in those sets were not asked. "
-        "It only compares faces that are on their way out; it identifies nobody and stores nothing.",
+        "It compares faces that are on their way out and, where somebody is protected, tells those apart; "
+        "their embeddings are stored only in a gallery the user saves.",
         limits="Weaker than large encoders; its errors differ from dlib's, which is why it is there.",
     ),
     "age": CardText(

@@ -56,20 +56,21 @@ def _same_file(first: Path, second: Path) -> bool:
         return first.absolute() == second.absolute()
 
 
-def replace_file(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     """Write bytes under a temporary name beside the target, then move them there in one step.
 
     Args:
         path: The target; an existing file is replaced (a link, not what it points to).
         data: The whole content.
+        mode: Permissions, less the user's umask.
 
     Raises:
         InputError: If the system refuses (disk full, no permission); no file is left then.
     """
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
     try:
-        # "x" never follows or reuses what is there, and leaves the mode to the user's umask.
-        with temporary.open("xb") as file:
+        # "x" never follows or reuses what is there.
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # or a power cut may leave the name and not the content

@@ -6,7 +6,6 @@ import base64
 import binascii
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -167,10 +166,7 @@ class Gallery:
             {"name": name, "references": [_write_entry(entry) for entry in entries]}
             for name, entries in self._people.items()
         ]
-        replace_file(target, pack({"people": people}, passphrase))
-        # Where the file system knows no owners, there is nothing to restrict.
-        with suppress(OSError):
-            target.chmod(OWNER_ONLY)
+        replace_file(target, pack({"people": people}, passphrase), mode=OWNER_ONLY)
         self._path, self._passphrase = target.absolute(), passphrase
         return target
 

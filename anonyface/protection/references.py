@@ -23,8 +23,8 @@ __all__ = ["MARGIN", "SURE_RATE", "References", "SeveralFaces", "load_references
 SURE_RATE = 1e-3
 """Share of strangers' faces that may be taken for any of the protected people."""
 MARGIN = 0.8
-"""Share of a rate that thresholds are taken at: the calibration is a sample, and with blurred
-references or small galleries of other people a rate comes out up to a fifth higher."""
+"""Share of a rate that thresholds are taken at: the calibration is a sample, and other people come
+out somewhat higher."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """Who is it? Two networks unlike each other turn an aligned face into a point on a sphere.
 
-The first, dlib's ResNet, decides who is protected and reads the face; the second, SFace, was
-trained on other data with another loss and another alignment, and has a say only in whether the old
-face is gone: what one of them overlooks, the other may see.
+The first, dlib's ResNet, also reads the face; the second, SFace, was trained on other data with
+another loss and another alignment. Both decide who is protected and whether the old face is gone:
+what one of them overlooks, the other may see.
 """
 
 from __future__ import annotations

@@ -365,7 +365,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path, photo, monkeypatch, failing):
     elif failing == "replace":
         monkeypatch.setattr("os.replace", lambda *names: fail(None, io.BytesIO()))
     else:
-        monkeypatch.setattr("pathlib.Path.open", full_disk)
+        monkeypatch.setattr("builtins.open", full_disk)
     with pytest.raises(InputError, match="no space left"):
         save_image(source.pixels, target, source=source)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.png", "photo.png"]
@@ -373,7 +373,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path, photo, monkeypatch, failing):
     assert target.read_bytes() == b"old"
 
 
-REAL_OPEN = Path.open
+REAL_OPEN = open
 
 
 def full_disk(path, mode="r", **options):

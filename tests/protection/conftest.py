@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anonyface.detection.faces import FaceFinder
-from anonyface.verification.encoder import DlibEncoder
+from anonyface.protection.portrayal import Portrayer
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +17,8 @@ def finder() -> FaceFinder:
 
 
 @pytest.fixture(scope="session")
-def encoder() -> DlibEncoder:
-    return DlibEncoder(threads=1)
+def portray() -> Portrayer:
+    return Portrayer(threads=1)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from anonyface.protection.portrayal import Portrayal
 from anonyface.protection.references import References
 from anonyface.types import Face
 
@@ -21,12 +22,23 @@ def face(x: float = 0, y: float = 0, size: float = 100) -> Face:
 
 
 def alike(base: Vector, other: Vector, similarity: float) -> Vector:
-    """A unit vector of this similarity to ``base``, turned towards ``other``, orthogonal to it."""
+    """A unit vector this similar to ``base`` by the first encoder, turned to ``other``."""
     cosine = 1 - (1 - similarity) ** 2 / 2
     return np.asarray(cosine * base + np.sqrt(1 - cosine**2) * other, np.float32)
 
 
-def protected(rows: Sequence[Vector], people: tuple[str, ...] | None = None) -> References:
+def seen(first: Vector | None, second: Vector | None = None) -> Portrayal | None:
+    """What the encoders say of a face, None for one that can't be read."""
+    return None if first is None else Portrayal(first, second)
+
+
+def protected(
+    rows: Sequence[Vector],
+    people: tuple[str, ...] | None = None,
+    *,
+    second: Sequence[Vector] = (),
+) -> References:
     """References "ref0", "ref1"..., each another person unless said."""
     names = tuple(f"ref{k}" for k in range(len(rows)))
-    return References(np.stack(rows), names, people or names)
+    seconds = np.stack(second) if second else np.zeros((0, 128), np.float32)
+    return References(np.stack(rows), names, people or names, second=seconds)

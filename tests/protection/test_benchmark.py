@@ -18,13 +18,13 @@ from benchmarks.galleries import (
     take,
 )
 
-from .made import alike, face, protected
+from .made import alike, face, protected, seen
 
 Axes = NDArray[np.float32]
 
 
 def probe(person: str, row: NDArray[np.float32] | None) -> Probe:
-    return Probe(person, [face()], [row], 0)
+    return Probe(person, [face()], [seen(row)], 0)
 
 
 def test_own_photos_are_no_strangers(axes: Axes) -> None:

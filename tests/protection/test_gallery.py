@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from PIL import Image
 from anonyface.detection.faces import FaceFinder
 from anonyface.errors import InputError
 from anonyface.protection import vault
-from anonyface.protection.gallery import Gallery
+from anonyface.protection.gallery import Entry, Gallery
+from anonyface.protection.portrayal import Portrayer
 from anonyface.protection.references import SeveralFaces, load_references
-from anonyface.verification.encoder import DlibEncoder
 
 Axes = NDArray[np.float32]
 SECRET = "correct hörse"  # noqa: S105
@@ -27,7 +28,7 @@ SECRET = "correct hörse"  # noqa: S105
 @pytest.fixture
 def family(axes: Axes) -> Gallery:
     gallery = Gallery()
-    gallery.add("Anna Müller", axes[0], axes[1])
+    gallery.add("Anna Müller", axes[0], np.concatenate([axes[1], axes[4]]))
     gallery.add("Berta", axes[2])
     return gallery
 
@@ -39,8 +40,12 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vault, "SCRYPT", {"n": 2**14, "r": 8, "p": 1})
 
 
+def entries(gallery: Gallery) -> list[Entry]:
+    return [entry for person in gallery.entries().values() for entry in person]
+
+
 def rows(gallery: Gallery) -> NDArray[np.float32]:
-    return np.stack([e.embedding for entries in gallery.entries().values() for e in entries])
+    return np.stack([e.embedding for e in entries(gallery)])
 
 
 def test_people_come_and_go(family: Gallery, axes: Axes) -> None:
@@ -59,22 +64,23 @@ def test_people_come_and_go(family: Gallery, axes: Axes) -> None:
 
 def test_photos_give_embeddings_and_nothing_else(
     finder: FaceFinder,
-    encoder: DlibEncoder,
+    portray: Portrayer,
     portraits: list[NDArray[np.uint8]],
     scene: NDArray[np.uint8],
     tmp_path: Path,
 ) -> None:
     photo = tmp_path / "holiday-with-secret-name.png"
     Image.fromarray(portraits[0]).save(photo)
-    gallery = Gallery(detector=finder, encoder=encoder)
+    gallery = Gallery(detector=finder, threads=1)
     assert gallery.add("Anna", photo) == ()
-    direct = load_references(photo, detector=finder, encoder=encoder)
-    stored = load_references(gallery, detector=finder, encoder=encoder)
+    direct = load_references(photo, detector=finder, portray=portray)
+    stored = load_references(gallery, detector=finder, portray=portray)
     np.testing.assert_array_equal(stored.embeddings, direct.embeddings)
+    np.testing.assert_array_equal(stored.second, direct.second)
     assert stored.face_px == direct.face_px
     data = gallery.save(tmp_path / "g").read_bytes()
     assert b"holiday" not in data
-    assert len(data) < 1500
+    assert len(data) < 2500
     # All or nothing.
     with pytest.raises(SeveralFaces):
         gallery.add("Anna", photo, scene)
@@ -86,7 +92,12 @@ def test_what_is_saved_comes_back(family: Gallery, tmp_path: Path) -> None:
     again = Gallery.load(path)
     assert again.names == family.names
     np.testing.assert_array_equal(rows(again), rows(family))
+    seconds = [np.stack([e.second for e in entries(g)]) for g in (again, family)]
+    np.testing.assert_array_equal(*seconds)
+    assert np.isfinite(seconds[0]).all(axis=1).tolist() == [False, True, False]
     assert json.loads(path.read_bytes())["version"] == 1
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in tmp_path.iterdir()] == ["family.gallery"]
 
 
@@ -97,7 +108,8 @@ def test_a_passphrase_hides_everything(
     data = path.read_bytes()
     assert b"Anna" not in data
     assert b"Berta" not in data
-    assert base64.b64encode(axes[0].tobytes())[:40] not in data
+    for row in (axes[0], axes[4]):
+        assert base64.b64encode(row.tobytes())[:40] not in data
     again = Gallery.load(path, passphrase=SECRET)
     assert again.names == family.names
     np.testing.assert_array_equal(rows(again), rows(family))
@@ -204,6 +216,10 @@ def damaged(change: str, document: dict[str, Any]) -> None:
     elif change == "not a number":
         row = np.full(128, np.nan, np.float32).tobytes()
         reference["embedding"] = base64.b64encode(row).decode()
+    elif change == "a zero in place of the second":
+        people[0]["references"][1]["second"] = base64.b64encode(bytes(512)).decode()
+    elif change == "no second":
+        del reference["second"]
     elif change == "no base64":
         reference["embedding"] = "***"
     elif change == "a negative size":
@@ -225,6 +241,8 @@ def damaged(change: str, document: dict[str, Any]) -> None:
         "a short embedding",
         "a zero embedding",
         "not a number",
+        "a zero in place of the second",
+        "no second",
         "no base64",
         "a negative size",
         "a size that is none",

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from anonyface.protection.matching import compare, decide, lost_to_another
+from anonyface.protection.portrayal import Portrayal
 from anonyface.protection.references import References
+from anonyface.types import Face, Match
 
-from .made import alike, face, protected
+from .made import alike, face, protected, seen
 
 Axes = NDArray[np.float32]
+
+
+def matched(
+    rows: list[Any], faces: list[Face], references: References, *, allow_repeats: bool = False
+) -> list[Match | None]:
+    return decide([seen(row) for row in rows], faces, references, allow_repeats=allow_repeats)
 
 
 def verdicts(
     rows: list[NDArray[np.float32] | None], references: References, *, allow_repeats: bool = False
 ) -> list[str | None]:
     faces = [face(100 * k) for k in range(len(rows))]
-    matches = decide(rows, faces, references, allow_repeats=allow_repeats)
+    matches = matched(rows, faces, references, allow_repeats=allow_repeats)
     return [m.verdict if m else None for m in matches]
 
 
 def test_the_person_stays_a_stranger_does_not(axes: Axes) -> None:
     references = protected([axes[0]])
-    sure, stranger = decide(
+    sure, stranger = matched(
         [axes[0], axes[1]], [face(), face(100)], references, allow_repeats=False
     )
     assert sure is not None
@@ -37,7 +47,7 @@ def test_the_person_stays_a_stranger_does_not(axes: Axes) -> None:
 
 def test_between_the_thresholds_lies_unsure(axes: Axes) -> None:
     references = protected([axes[0]])
-    around = compare(axes[0], face(), references)
+    around = compare(Portrayal(axes[0]), face(), references)
     sure, unsure = float(around.sure[0]), float(around.unsure[0])
     for score, expected in (
         (sure + 0.02, "keep"),
@@ -50,16 +60,18 @@ def test_between_the_thresholds_lies_unsure(axes: Axes) -> None:
 
 def test_more_references_ask_for_more(axes: Axes) -> None:
     one, many = protected([axes[0]]), protected(list(axes))
-    at = [float(compare(axes[0], face(), r).sure[0]) for r in (one, many)]
+    at = [float(compare(Portrayal(axes[0]), face(), r).sure[0]) for r in (one, many)]
     assert at[0] < at[1]
     # As if each comparison may fail six times less often.
-    shared = float(compare(axes[0], face(), one, among=6).sure[0])
+    shared = float(compare(Portrayal(axes[0]), face(), one, among=6).sure[0])
     assert shared == pytest.approx(at[1])
 
 
 def test_a_small_face_asks_for_more(axes: Axes) -> None:
     references = protected([axes[0]])
-    small, large = (float(compare(axes[0], face(size=s), references).sure[0]) for s in (30, 300))
+    small, large = (
+        float(compare(Portrayal(axes[0]), face(size=s), references).sure[0]) for s in (30, 300)
+    )
     assert small > large + 0.003
 
 
@@ -68,10 +80,10 @@ def test_a_person_is_in_a_photo_once(axes: Axes) -> None:
     worse, better = alike(axes[0], axes[1], 0.8), alike(axes[0], axes[2], 0.9)
     assert verdicts([worse, better], references) == ["replace", "keep"]
     assert verdicts([worse, better], references, allow_repeats=True) == ["keep", "keep"]
-    lost = decide([worse, better], [face(), face(100)], references, allow_repeats=False)[0]
+    lost = matched([worse, better], [face(), face(100)], references, allow_repeats=False)[0]
     assert lost is not None
     assert lost_to_another(lost)
-    stranger = decide([axes[3]], [face()], references, allow_repeats=False)[0]
+    stranger = matched([axes[3]], [face()], references, allow_repeats=False)[0]
     assert stranger is not None
     assert not lost_to_another(stranger)
 
@@ -89,7 +101,7 @@ def test_who_loses_a_person_may_be_another(axes: Axes) -> None:
     references = protected([axes[0], sister])
     middle = axes[0] + sister
     middle /= np.linalg.norm(middle)
-    matches = decide([middle, axes[0]], [face(), face(100)], references, allow_repeats=False)
+    matches = matched([middle, axes[0]], [face(), face(100)], references, allow_repeats=False)
     assert [m.reference for m in matches if m] == ["ref1", "ref0"]
     assert [m.verdict for m in matches if m] == ["keep", "keep"]
 
@@ -98,7 +110,7 @@ def test_what_can_not_be_compared_is_no_match(axes: Axes) -> None:
     references = protected([axes[0]])
     broken = np.full(128, np.nan, np.float32)
     assert verdicts([None, broken, axes[0]], references) == [None, None, "keep"]
-    assert decide([axes[0]], [face(size=20)], references, allow_repeats=False) == [None]
+    assert matched([axes[0]], [face(size=20)], references) == [None]
 
 
 def test_nobody_protected_nobody_faces(axes: Axes) -> None:
@@ -111,3 +123,45 @@ def test_nobody_protected_nobody_faces(axes: Axes) -> None:
 def test_references_check_their_lengths(axes: Axes) -> None:
     with pytest.raises(ValueError, match="as many names"):
         References(axes, ("one",), ("one",))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected", "mean"),
+    [(0, 1, "keep", 1), (0, 2, "replace", 0.5), (3, 1, "replace", 0.5), (3, 2, "replace", 0)],
+)
+def test_both_encoders_have_a_say(
+    first: int, second: int, expected: str, mean: float, axes: Axes
+) -> None:
+    references = protected([axes[0]], second=[axes[1]])
+    faces = [seen(axes[first], axes[second])]
+    (match,) = decide(faces, [face()], references, allow_repeats=False)
+    assert match is not None
+    assert match.verdict == expected
+    assert match.score == pytest.approx(mean, abs=1e-6)
+
+
+def test_the_second_encoder_keeps_whom_the_first_doubts(axes: Axes) -> None:
+    references = protected([axes[0]], second=[axes[1]])
+    row = alike(axes[0], axes[2], 0.5)
+    assert verdicts([row], references) == ["replace"]
+    (match,) = decide([seen(row, axes[1])], [face()], references, allow_repeats=False)
+    assert match is not None
+    assert match.verdict == "keep"
+
+
+def test_where_one_side_knows_one_encoder_that_one_decides(axes: Axes) -> None:
+    unknown = np.full(128, np.nan, np.float32)
+    mixed = protected([axes[0], axes[1]], second=[unknown, axes[3]])
+    alone = protected([axes[0], axes[1]])
+    by_first = compare(Portrayal(axes[0]), face(), alone)
+    both = compare(Portrayal(axes[0], axes[4]), face(), mixed)
+    assert (both.score[0], both.sure[0], both.unsure[0]) == (
+        by_first.score[0],
+        by_first.sure[0],
+        by_first.unsure[0],
+    )
+    assert both.score[1] == pytest.approx(0, abs=1e-6)
+    assert both.sure[1] != by_first.sure[1]
+    unread = compare(Portrayal(axes[0], unknown), face(), mixed)
+    np.testing.assert_array_equal(unread.score, by_first.score)
+    np.testing.assert_array_equal(unread.sure, by_first.sure)

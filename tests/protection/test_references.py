@@ -15,10 +15,11 @@ from PIL import Image
 from anonyface.detection.faces import FaceFinder
 from anonyface.errors import InputError
 from anonyface.protection.gallery import Gallery
+from anonyface.protection.portrayal import Portrayer
 from anonyface.protection.quality import Quality, measure_quality, refusal, weakness
 from anonyface.protection.references import References, SeveralFaces, load_references
 from anonyface.types import Face
-from anonyface.verification.encoder import DlibEncoder, similarity
+from anonyface.verification.encoder import SFaceEncoder, cosine, similarity
 
 from .made import alike, face
 
@@ -28,16 +29,16 @@ Picture = NDArray[np.uint8]
 class Loader:
     """`load_references` with the models of the session."""
 
-    def __init__(self, finder: FaceFinder, encoder: DlibEncoder) -> None:
-        self.finder, self.encoder = finder, encoder
+    def __init__(self, finder: FaceFinder, portray: Portrayer) -> None:
+        self.finder, self.portray = finder, portray
 
     def __call__(self, protect: object) -> References:
-        return load_references(protect, detector=self.finder, encoder=self.encoder)
+        return load_references(protect, detector=self.finder, portray=self.portray)
 
 
 @pytest.fixture(scope="module")
-def load(finder: FaceFinder, encoder: DlibEncoder) -> Loader:
-    return Loader(finder, encoder)
+def load(finder: FaceFinder, portray: Portrayer) -> Loader:
+    return Loader(finder, portray)
 
 
 def test_a_photo_in_every_form(load: Loader, portraits: list[Picture], tmp_path: Path) -> None:
@@ -53,6 +54,7 @@ def test_a_photo_in_every_form(load: Loader, portraits: list[Picture], tmp_path:
         assert len(references) == 1
         np.testing.assert_allclose(references.embeddings, loaded[0].embeddings, atol=1e-6)
         assert np.linalg.norm(references.embeddings) == pytest.approx(1, abs=1e-5)
+        assert np.linalg.norm(references.second) == pytest.approx(1, abs=1e-5)
         assert 200 < references.face_px[0] < 400
         assert references.notes == ()
     assert loaded[0].names == loaded[1].names == ("me.png",)
@@ -64,7 +66,7 @@ def test_photos_of_one_person_are_recognised_as_such(
     load: Loader, portraits: list[Picture]
 ) -> None:
     again = np.clip(portraits[0][:, ::-1] * 0.8 + 10, 0, 255).astype(np.uint8)
-    references = load([portraits[0], portraits[1], again])
+    references = load([portraits[0], portraits[2], again])
     assert references.names == ("reference 0", "reference 1", "reference 2")
     assert references.people == ("reference 0", "reference 1", "reference 0")
 
@@ -80,10 +82,31 @@ def test_embeddings_alone_and_beside_photos(
     assert len(load(())) == 0
 
 
+def test_embeddings_of_both_encoders_lie_side_by_side(
+    load: Loader, axes: NDArray[np.float32]
+) -> None:
+    both = np.concatenate([axes[:2] * 3, axes[2:4] * 5], axis=1)
+    references = load([both, axes[4]])
+    np.testing.assert_allclose(references.embeddings, axes[[0, 1, 4]], atol=1e-6)
+    np.testing.assert_allclose(references.second[:2], axes[2:4], atol=1e-6)
+    assert np.isnan(references.second[2]).all()
+    assert len(load(both[0])) == 1
+
+
+def test_the_second_encoder_sees_the_hair(
+    load: Loader, portraits: list[Picture], finder: FaceFinder
+) -> None:
+    wide, alone = (SFaceEncoder(sees=sees, threads=1) for sees in ("surroundings", "face"))
+    landmarks = finder(portraits[0])[0].landmarks
+    stored = load(portraits[0]).second[0]
+    assert float(cosine(stored, wide(portraits[0], landmarks))) == pytest.approx(1, abs=1e-4)
+    assert float(cosine(stored, alone(portraits[0], landmarks))) < 0.95
+
+
 def test_two_files_of_one_name_are_two_people(
     load: Loader, portraits: list[Picture], tmp_path: Path
 ) -> None:
-    for folder, picture in zip("ab", portraits, strict=False):
+    for folder, picture in zip("ab", portraits[1:], strict=False):
         (tmp_path / folder).mkdir()
         Image.fromarray(picture).save(tmp_path / folder / "me.png")
     references = load([tmp_path / "a" / "me.png", tmp_path / "b" / "me.png"])
@@ -142,7 +165,9 @@ def test_no_face_is_an_error(load: Loader) -> None:
         (np.ones((2, 512), np.float32), "must be"),
         (np.full((1, 128), np.nan, np.float32), "finite"),
         (np.ones((1, 1, 128), np.float32), "must be"),
+        (np.ones((1, 129), np.float32), "must be"),
         (np.zeros(128, np.float32), "length 0"),
+        (np.repeat(np.float32([1, 0]), 128), "length 0"),
     ],
 )
 def test_wrong_embeddings_are_errors(rows: NDArray[np.float32], message: str, load: Loader) -> None:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from anonyface.errors import FaceError, InputError
 from anonyface.protection.matching import compare
+from anonyface.protection.portrayal import Portrayal
 from anonyface.protection.references import References
 from anonyface.protection.selection import Decision, central, largest, who_stays
 from anonyface.types import Face
 
-from .made import alike, face, protected
+from .made import alike, face, protected, seen
 
 Axes = NDArray[np.float32]
 NOBODY = References(np.zeros((0, 128), np.float32), (), ())
@@ -25,11 +26,11 @@ HW = (600, 800)
 def stays(
     rows: list[Any], references: References, faces: list[Face] = FACES, **options: Any
 ) -> list[Decision]:
-    return who_stays(faces, HW, lambda k: rows[k], references, **options)
+    return who_stays(faces, HW, lambda k: seen(rows[k]), references, **options)
 
 
 def unsure_row(axes: Axes) -> NDArray[np.float32]:
-    around = compare(axes[0], FACES[0], protected([axes[0]]))
+    around = compare(Portrayal(axes[0]), FACES[0], protected([axes[0]]))
     return alike(axes[0], axes[1], float(around.sure[0] + around.unsure[0]) / 2)
 
 
@@ -50,14 +51,14 @@ def test_nothing_is_compared_where_every_face_is_named(axes: Axes) -> None:
     assert all(d.keep for d in decisions)
 
 
-def test_each_face_is_embedded_once(axes: Axes) -> None:
+def test_each_face_is_encoded_once(axes: Axes) -> None:
     calls: list[int] = []
 
-    def embed(k: int) -> NDArray[np.float32]:
+    def portray(k: int) -> Portrayal:
         calls.append(k)
-        return axes[k]
+        return Portrayal(axes[k])
 
-    decisions = who_stays(FACES, HW, embed, protected([axes[2]]))
+    decisions = who_stays(FACES, HW, portray, protected([axes[2]]))
     assert calls == [0, 1, 2]
     assert [d.keep for d in decisions] == [False, False, True]
     assert "protected" in decisions[2].reason

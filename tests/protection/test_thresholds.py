@@ -5,21 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anonyface.protection.thresholds import crowding, load_curve
-from anonyface.weights import manifest
+from anonyface.protection.thresholds import Judged, load_curve, thresholds
 from benchmarks.calibrate import CURVE_RATES
 
-
-def threshold(rate: float = 1e-3, *, a: float = 200, b: float = 200, crowd: float = 0.6) -> float:
-    return float(
-        load_curve().thresholds(
-            rate, reference_px=[a], face_px=b, reference_crowding=[crowd], face_crowding=crowd
-        )[0]
-    )
+BOTH: tuple[Judged, ...] = ("both", "first")
 
 
-def test_the_curve_holds_error_rates_of_every_pair_of_sizes() -> None:
-    curve = load_curve()
+def threshold(
+    rate: float = 1e-3, *, a: float = 200, b: float = 200, judged: Judged = "both"
+) -> float:
+    by_both = np.array([judged == "both"])
+    px = np.array([a], np.float32)
+    return float(thresholds(rate, both=by_both, reference_px=px, face_px=b)[0])
+
+
+@pytest.mark.parametrize("judged", BOTH)
+def test_the_curve_holds_error_rates_of_every_pair_of_sizes(judged: Judged) -> None:
+    curve = load_curve(judged)
     assert curve.rates.tolist() == list(CURVE_RATES)
     assert curve.similarity.shape == (len(curve.sizes), len(curve.sizes), len(curve.rates))
     assert (np.diff(curve.rates) < 0).all()
@@ -29,18 +31,25 @@ def test_the_curve_holds_error_rates_of_every_pair_of_sizes() -> None:
     assert 0 < curve.fnmr[-1, -1, at] <= 0.05 < curve.fnmr[0, 0, at]
 
 
-def test_the_curve_was_made_with_the_generated_people_that_ship() -> None:
-    import json
-
-    from anonyface.protection.thresholds import CURVE
-
-    record = json.loads(CURVE.read_text(encoding="utf-8"))
-    assert record["pool_sha256"] == manifest()["pool"].sha256, "run benchmarks.calibrate again"
+def test_two_encoders_miss_fewer_people_than_one() -> None:
+    both, first = (load_curve(judged).fnmr for judged in BOTH)
+    at = [CURVE_RATES.index(rate) for rate in (1e-3, 1e-4, 1e-5)]
+    assert (both[..., at] < first[..., at]).all()
 
 
-def test_fewer_false_matches_ask_for_more_similarity_even_beyond_the_curve() -> None:
+def test_each_row_has_the_thresholds_of_those_who_judge_it() -> None:
+    px = np.array([30, 30, 90], np.float32)
+    mixed = thresholds(1e-4, both=np.array([True, False, True]), reference_px=px, face_px=50)
+    assert mixed[0] == threshold(1e-4, a=30, b=50)
+    assert mixed[1] == threshold(1e-4, a=30, b=50, judged="first")
+    assert mixed[2] == threshold(1e-4, a=90, b=50)
+    assert len(set(mixed.tolist())) == 3
+
+
+@pytest.mark.parametrize("judged", BOTH)
+def test_fewer_false_matches_ask_for_more_similarity_even_beyond_the_curve(judged: Judged) -> None:
     rates = (0.5, 0.1, 0.02, 1e-3, 3.3e-4, 1e-5, 1e-6, 1e-7)
-    values = [threshold(rate) for rate in rates]
+    values = [threshold(rate, judged=judged) for rate in rates]
     assert values[0] == values[1]
     assert (np.diff(values[1:]) > 0).all()
     # One more decade costs no less than the last one measured, or rates would be exceeded.
@@ -48,7 +57,7 @@ def test_fewer_false_matches_ask_for_more_similarity_even_beyond_the_curve() -> 
 
 
 def test_stored_rates_give_stored_similarities() -> None:
-    curve = load_curve()
+    curve = load_curve("both")
     for k in (0, 7, len(curve.rates) - 1):
         at = curve.at_rate(float(curve.rates[k]))
         np.testing.assert_allclose(at, curve.similarity[..., k], atol=1e-6)
@@ -60,17 +69,3 @@ def test_small_faces_ask_for_more_similarity() -> None:
     assert values[0] == values[1] > values[2]
     assert values[-1] == values[-2]
     assert threshold(a=30, b=60) == pytest.approx(threshold(a=60, b=30))
-
-
-def test_crowded_faces_ask_for_more_similarity() -> None:
-    low = load_curve().crowding_low
-    assert threshold(crowd=0.7) - threshold(crowd=0.6) == pytest.approx(0.05)
-    assert threshold(crowd=low - 0.5) == pytest.approx(threshold(crowd=low))
-
-
-def test_crowding_counts_the_nearest_only(axes: np.ndarray) -> None:
-    from anonyface.identities.pool import load_pool
-
-    nobody = load_pool().embeddings[:3]
-    assert (crowding(nobody) > 0.55).all()
-    assert (crowding(axes) < 0.3).all()
