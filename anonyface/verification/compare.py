@@ -22,7 +22,6 @@ from anonyface.verification.comparison import (
     FaceVerdict,
     Score,
 )
-from anonyface.verification.encoder import similarity
 from anonyface.verification.leftovers import embedded_pictures
 from anonyface.verification.pair import PhotoPair, face_change, pair_up
 
@@ -216,10 +215,10 @@ def _scores(
     return tuple(
         Score(
             encoder=judge.name,
-            at_original=_similarity(original.embeddings[k], there.embeddings[k]),
+            at_original=_similarity(judge, original.embeddings[k], there.embeddings[k]),
             at_found=None
             if found is None
-            else _similarity(original.embeddings[k], found.embeddings[k]),
+            else _similarity(judge, original.embeddings[k], found.embeddings[k]),
             thresholds={
                 r: match_threshold(r, face_px=size, encoder=judge.name)
                 for r in get_args(FalseMatchRate)
@@ -229,8 +228,9 @@ def _scores(
     )
 
 
-def _similarity(a: FloatArray | None, b: FloatArray | None) -> float | None:
-    return None if a is None or b is None else float(similarity(a, b))
+def _similarity(judge: Judge, a: FloatArray | None, b: FloatArray | None) -> float | None:
+    """Return a similarity on the judge's own scale, None if one of the two is not known."""
+    return None if a is None or b is None else float(judge.similarity(a, b))
 
 
 def _elsewhere(
@@ -248,7 +248,7 @@ def _elsewhere(
             continue
         matches = []
         for k, judge in enumerate(judges):
-            value = _similarity(original.embeddings[k], row.embeddings[k])
+            value = _similarity(judge, original.embeddings[k], row.embeddings[k])
             limit = match_threshold(ELSEWHERE_RATE, face_px=smaller, encoder=judge.name)
             if value is not None and value >= limit:
                 matches.append(Elsewhere(row.face, judge.name, value, limit, ELSEWHERE_RATE, kept))

@@ -2,7 +2,6 @@
 
 import io
 import os
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np

@@ -17,13 +17,12 @@ from anonyface.errors import FaceError, InputError
 from anonyface.redaction import cover_face
 from anonyface.schemas import read_schema
 from anonyface.types import Face
-from anonyface.verification.check import Judge, match_threshold
+from anonyface.verification.check import Judge, built_in_judges, match_threshold
 from anonyface.verification.compare import compare_photos
 from anonyface.verification.comparison import Score, comparison_table
 from anonyface.verification.encoder import DlibEncoder
 from anonyface.verification.pair import face_change, pair_up
 
-RATES = {"normal": "1e-2", "strict": "1e-2"}
 VALIDATOR = jsonschema.Draft202012Validator(read_schema("verify"))
 NOON = datetime(2026, 2, 3, 12, 0, 0, tzinfo=timezone.utc)
 
@@ -35,7 +34,7 @@ def detector():
 
 @pytest.fixture(scope="module")
 def judges():
-    return [Judge("encoder", DlibEncoder(), RATES)]
+    return [Judge("encoder", DlibEncoder(), "1e-2")]
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +223,7 @@ def run(before, after, faces, faces_after=None, **options):
         before,
         after,
         detector=lambda image: answers.pop(0),
-        judges=[Judge("encoder", ByColour(), RATES)],
+        judges=[Judge("encoder", ByColour(), "1e-2")],
         **options,
     )
     VALIDATOR.validate(comparison.as_dict(created=NOON))
@@ -333,7 +332,7 @@ def test_the_rate_decides():
     ],
 )
 def test_bad_options(options, message):
-    options = {"judges": [Judge("encoder", ByColour(), RATES)], **options}
+    options = {"judges": [Judge("encoder", ByColour(), "1e-2")], **options}
     with pytest.raises(InputError, match=message):
         compare_photos(photo((A, RED)), photo(), detector=lambda image: [A], **options)
 
@@ -369,3 +368,16 @@ def test_files_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match=r"gone\.png"):
         run(tmp_path / "a.png", tmp_path / "gone.png", [])
     assert run(str(tmp_path / "a.png"), Path(tmp_path / "a.png"), []).embedded_pictures == ()
+
+
+def test_each_judge_is_asked_on_its_own_scale(scene, detector):
+    """The second encoder's thresholds are cosines: distances would let nearly everybody pass."""
+    (second,) = [j for j in built_in_judges(DlibEncoder()) if j.name == "second-encoder"]
+    brighter = np.clip(scene.astype(np.int16) + 12, 0, 255).astype(np.uint8)
+    smaller = cv2.resize(brighter, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    found = compare_photos(scene, smaller, detector=detector, judges=[second])
+    assert len(found.faces) == 4
+    for face in found.faces:
+        assert face.verdict == "recognisable"
+        # Half the size and a little brighter: a cosine of 0.9 is a distance of 0.45.
+        assert face.scores[0].similarity > 0.8
