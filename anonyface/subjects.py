@@ -10,13 +10,10 @@ import numpy as np
 from anonyface.errors import FaceError
 from anonyface.identities.looks import LookReader
 from anonyface.landmarks import topology as topo
-from anonyface.landmarks.mesh import FaceMesh, five_points
+from anonyface.landmarks.mesh import STRAYED, FaceMesh, five_points
 from anonyface.types import Encoder, Face, FloatArray, ImageArray, Look, Mesh
 from anonyface.verification.encoder import DlibEncoder, similarity, unit
 
-STRAYED = 0.2
-"""Mean distance of mesh and detector at eyes, nose and mouth, in face sizes. A mesh on its own face
-stays well below even on turned ones; beyond, it sits on a neighbour or has collapsed."""
 SURE_PRESENCE = 0.5
 
 

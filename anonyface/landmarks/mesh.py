@@ -16,6 +16,9 @@ from anonyface.types import Face, FloatArray, ImageArray, Mesh
 INPUT_PX = 192
 BOX_FACTOR = 1.5
 """Side of the square the network sees over the longer side of the face (model card)."""
+STRAYED = 0.2
+"""Mean distance of mesh and detector at eyes, nose and mouth, in face sizes. A mesh on its own face
+stays well below even on turned ones; beyond, it sits on a neighbour or has collapsed."""
 
 
 class FaceMesh:

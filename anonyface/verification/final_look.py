@@ -14,13 +14,14 @@ import numpy as np
 from anonyface.detection.boxes import area, intersection
 from anonyface.detection.retinaface import SURE_SCORE
 from anonyface.errors import FaceError
-from anonyface.landmarks.mesh import FaceMesh
+from anonyface.landmarks.mesh import STRAYED, FaceMesh, five_points
 from anonyface.types import Detector, Encoder, Face, FloatArray, ImageArray
 from anonyface.verification.check import FalseMatchRate, match_threshold
 from anonyface.verification.encoder import similarity
 
-SAME_PLACE = 0.4
-"""Share of the smaller of two boxes inside the other from which on they are one face."""
+SAME_PLACE = 0.6
+"""Share of the smaller of two boxes inside the other from which on they are one face: less, and a
+child's face beside its mother's would count as hers."""
 SURE_PRESENCE = 0.5
 """What only this look found must also convince the mesh: a wrong cover spoils a picture."""
 COMPARE_FROM_PX = 24
@@ -100,7 +101,8 @@ class FinalLook:
             (mesh,) = self.mesh(image, [face])
         except FaceError:
             return False
-        return mesh.presence >= SURE_PRESENCE
+        off = np.linalg.norm(five_points(mesh.points) - face.landmarks, axis=1).mean()
+        return mesh.presence >= SURE_PRESENCE and float(off) <= STRAYED * face.size
 
     def _recognises(
         self, image: ImageArray, face: Face, gone: Sequence[FloatArray | None], index: int
