@@ -24,6 +24,7 @@ GROWTH = 1.25  # detectors box a face from brows to chin; hair line and ears lie
 FEATHER = 0.15  # width of the soft rim outside the ellipse, in radii
 BLUR_CELLS = 6
 PIXELATE_CELLS = 8
+MIN_CELL_PX = 4  # a face of a few pixels must not get cells as small as its eyes
 GREY = 128
 OWN_REACH = 0.15
 """Surroundings of a face's landmarks that are covered whatever is in front of it, in face sizes."""
@@ -99,15 +100,15 @@ def cover(
 
 
 def _means(pixels: ImageArray, cells: int) -> FloatArray:
-    """Return mean colours on a coarse grid: (n, m, 3) float32, every cell at least 2 x 2 pixels.
+    """Return mean colours on a coarse grid: (n, m, 3) float32, every cell at least 4 x 4 pixels.
 
     The longer side gets ``cells`` cells and the shorter one fewer, so that a face cut by the image
     border doesn't get finer cells than a whole one.
     """
     height, width = pixels.shape[:2]
     longer = max(height, width)
-    rows = max(1, min(round(cells * height / longer), height // 2))
-    columns = max(1, min(round(cells * width / longer), width // 2))
+    rows = max(1, min(round(cells * height / longer), height // MIN_CELL_PX))
+    columns = max(1, min(round(cells * width / longer), width // MIN_CELL_PX))
     size_wh = (columns, rows)
     means = cv2.resize(pixels.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
     return np.asarray(means, np.float32).reshape(rows, columns, 3)
