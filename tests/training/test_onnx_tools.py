@@ -51,3 +51,29 @@ def test_renaming_reaches_inputs_nodes_and_outputs() -> None:
     x = np.ones((2, 4), np.float32)
     (got,) = session.run(["image"], {"features": x})
     np.testing.assert_array_equal(got, x)
+
+
+def test_prelu_written_out_gives_the_same_values() -> None:
+    from training.convert.onnx_tools import plain_prelu
+
+    helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
+    slopes = np.array([-0.8, 0.0, 0.25, 1.2], np.float32).reshape(4, 1, 1)
+    graph = helper.make_graph(
+        [helper.make_node("PRelu", ["x", "slopes"], ["y"])],
+        "one",
+        [helper.make_tensor_value_info("x", float32, [1, 4, 3, 3])],
+        [helper.make_tensor_value_info("y", float32, [1, 4, 3, 3])],
+        [onnx.numpy_helper.from_array(slopes, "slopes")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    plain = plain_prelu(model)
+    assert "PRelu" not in {node.op_type for node in plain.graph.node}
+    x = np.random.default_rng(0).standard_normal((1, 4, 3, 3)).astype(np.float32)
+    before, after = (
+        ort.InferenceSession(m.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+            None, {"x": x}
+        )[0]
+        for m in (model, plain)
+    )
+    np.testing.assert_allclose(after, before, atol=1e-6)
+    assert (before != x).any()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from anonyface.runtime import engine
 from training.convert.block_int8 import plain_opset
 from training.convert.dlib_resnet import convert as convert_dlib
-from training.convert.onnx_tools import cut, dynamic_batch, rename, save, store_half
+from training.convert.onnx_tools import cut, dynamic_batch, plain_prelu, rename, save, store_half
 from training.convert.openvino_graph import GraphConverter
 from training.convert.sources import fetch
 from training.manifest import WEIGHTS, record
@@ -169,7 +169,7 @@ def make_second_encoder(cache: Path) -> None:
     kept = [i for i in model.graph.input if i.name not in weights and i.name == "chips"]
     del model.graph.input[:], model.graph.value_info[:]
     model.graph.input.extend(kept)
-    model = dynamic_batch(model)
+    model = plain_prelu(dynamic_batch(model))
     chips = portraits(cache, 8, 112)
     want = np.concatenate([_run_filled(original, {"data": chip[None]}) for chip in chips])
     got = run_onnx(model, {"chips": chips})["embedding"]
