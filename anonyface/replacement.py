@@ -26,7 +26,7 @@ from anonyface.types import (
     Patch,
     Swapper,
 )
-from anonyface.verification.check import Verifier, match_threshold
+from anonyface.verification.check import EncoderName, Reading, Verifier, match_threshold
 from anonyface.verification.encoder import similarity
 
 TRIES = 4
@@ -187,12 +187,15 @@ class Replacer:
         subject = self._replaceable(plan)
         crop, mesh, window = cut_crop(out, subject.mesh)
         refusals: list[str] = []
+        known: dict[EncoderName, Reading] = {}
         for offer in plan.offers:
             if self._doubles(offer, given.offered):
                 continue
             identity = offer.render()
             patch = within(self.swapper(crop, mesh, identity), subject.face, crop)
-            checks, refusal = self._check(original, subject, patch, crop, plan.others, given)
+            checks, refusal = self._check(
+                original, subject, patch, crop, known=known, others=plan.others, given=given
+            )
             if refusal:
                 refusals.append(refusal)
                 continue
@@ -232,13 +235,15 @@ class Replacer:
         subject: Subject,
         patch: Patch,
         crop: Crop,
+        *,
+        known: dict[EncoderName, Reading],
         others: Sequence[FloatArray],
         given: Given,
     ) -> tuple[tuple[Check, ...], str]:
         """Return what the judges say of a new face, and why it is refused; note who is worn."""
         if subject.face.size < VERIFY_FACE_PX:
             return (), ""
-        verdict = self.verifier(original, subject, patch, crop)
+        verdict = self.verifier(original, subject, patch, crop, known=known)
         if not all(check.passed for check in verdict.checks):
             failed = verdict.checks[-1]
             return verdict.checks, f"still recognisable (similarity {failed.after:.2f})"

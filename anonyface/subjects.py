@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from anonyface.errors import FaceError
 from anonyface.identities.looks import LookReader
 from anonyface.landmarks import topology as topo
-from anonyface.landmarks.mesh import STRAYED, FaceMesh, five_points
+from anonyface.landmarks.mesh import FaceMesh, has_strayed
 from anonyface.types import Encoder, Face, FloatArray, ImageArray, Look, Mesh
 from anonyface.verification.encoder import DlibEncoder, similarity, unit
 
@@ -39,8 +37,7 @@ class Subject:
     @property
     def strayed(self) -> bool:
         """Whether the mesh fits another face than the one detected: one in front of it, mostly."""
-        off = five_points(self.mesh.points) - self.face.landmarks
-        return float(np.linalg.norm(off, axis=1).mean()) > STRAYED * self.face.size
+        return has_strayed(self.mesh, self.face)
 
     @property
     def outline(self) -> FloatArray | None:

@@ -62,6 +62,12 @@ class FaceMesh:
         return meshes
 
 
+def has_strayed(mesh: Mesh, face: Face) -> bool:
+    """Say whether a mesh sits elsewhere than the face that was detected: see `STRAYED`."""
+    off = np.linalg.norm(five_points(mesh.points) - face.landmarks, axis=1)
+    return float(off.mean()) > STRAYED * face.size
+
+
 def five_points(points: FloatArray) -> FloatArray:
     """Reduce a (468, 3) mesh to the (5, 2) detector landmarks."""
     p = points[:, :2]

@@ -77,15 +77,6 @@ def build_metadata(
     return exif, packet
 
 
-def xmp_packet(*, synthetic: bool) -> bytes:
-    """Return the XMP packet of a file that says nothing but what made it.
-
-    Args:
-        synthetic: Whether to say that the picture has parts a trained model made.
-    """
-    return build_xmp(Description(), tool=software(), kind=COMPOSITE if synthetic else None)
-
-
 def _fill_exif(exif: Image.Exif, clean: CleanExif, texts: Description) -> None:
     """Put clean tags, and texts that have a tag, into an empty block."""
     written: dict[int, TagValue] = {

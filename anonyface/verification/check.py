@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 FalseMatchRate = Literal["1e-2", "1e-3", "1e-4"]
 EncoderName = Literal["encoder", "second-encoder", "second-encoder, surroundings"]
+
+Reading: TypeAlias = tuple[FloatArray, float | None]
+"""A (d,) embedding, and its similarity to that of the mirror image if that is known."""
 
 LARGE_PX = 85.0
 """Median height of the faces in lfw-dev: from here on the thresholds of whole photos hold."""
@@ -82,7 +85,7 @@ class Judge:
     accepts_at: FalseMatchRate
     similarity: Callable[[FloatArray, FloatArray], FloatArray] = similarity
 
-    def read(self, image: ImageArray, landmarks: FloatArray) -> tuple[FloatArray, float | None]:
+    def read(self, image: ImageArray, landmarks: FloatArray) -> Reading:
         """Return a face's embedding, and its similarity to its own mirror image if that is known.
 
         Raises:
@@ -140,7 +143,15 @@ class Verifier:
     def __init__(self, judges: Sequence[Judge]) -> None:
         self.judges = tuple(judges)
 
-    def __call__(self, original: ImageArray, subject: Subject, patch: Patch, crop: Crop) -> Verdict:
+    def __call__(
+        self,
+        original: ImageArray,
+        subject: Subject,
+        patch: Patch,
+        crop: Crop,
+        *,
+        known: dict[EncoderName, Reading] | None = None,
+    ) -> Verdict:
         """Compare a face with its replacement, at the landmarks where the original was.
 
         Args:
@@ -148,11 +159,13 @@ class Verifier:
             subject: The original face.
             patch: Its replacement.
             crop: Where the patch lies in the photo.
+            known: What the judges said of the original in an earlier try; filled in.
 
         Raises:
             FaceError: If a face can't be encoded.
         """
         face = subject.face
+        known = {} if known is None else known
         moved = face.landmarks + crop.matrix[:, 2].astype(np.float32)
         checks: list[Check] = []
         first: FloatArray | None = None
@@ -161,7 +174,9 @@ class Verifier:
             if first is None:
                 first, old, recognised = new, subject.embedding, subject.recognised
             else:
-                old, recognised = judge.read(original, face.landmarks)
+                if judge.name not in known:
+                    known[judge.name] = judge.read(original, face.landmarks)
+                old, recognised = known[judge.name]
             check = judge.check(old, new, recognised=recognised, face_px=face.size)
             checks.append(check)
             if not check.passed:

@@ -14,7 +14,7 @@ import numpy as np
 from anonyface.detection.boxes import area, intersection
 from anonyface.detection.retinaface import SURE_SCORE
 from anonyface.errors import FaceError
-from anonyface.landmarks.mesh import STRAYED, FaceMesh, five_points
+from anonyface.landmarks.mesh import FaceMesh, has_strayed
 from anonyface.types import Detector, Encoder, Face, FloatArray, ImageArray
 from anonyface.verification.check import FalseMatchRate, match_threshold
 from anonyface.verification.encoder import similarity
@@ -101,8 +101,7 @@ class FinalLook:
             (mesh,) = self.mesh(image, [face])
         except FaceError:
             return False
-        off = np.linalg.norm(five_points(mesh.points) - face.landmarks, axis=1).mean()
-        return mesh.presence >= SURE_PRESENCE and float(off) <= STRAYED * face.size
+        return mesh.presence >= SURE_PRESENCE and not has_strayed(mesh, face)
 
     def _recognises(
         self, image: ImageArray, face: Face, gone: Sequence[FloatArray | None], index: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -190,12 +190,3 @@ def sub_blocks(data: bytes) -> bytes:
     """Return data cut the way GIF cuts it: up to 255 bytes behind a byte that counts them."""
     pieces = (data[at : at + 255] for at in range(0, len(data), 255))
     return b"".join(bytes([len(piece)]) + piece for piece in pieces) + b"\x00"
-
-
-def riff_parts(webp: bytes) -> Iterable[tuple[bytes, bytes]]:
-    """Yield kind and body of each chunk of a WebP file."""
-    at = 12
-    while at + 8 <= len(webp):
-        size = int.from_bytes(webp[at + 4 : at + 8], "little")
-        yield webp[at : at + 4], webp[at + 8 : at + 8 + size]
-        at += 8 + size + size % 2

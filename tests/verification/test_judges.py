@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -14,7 +16,13 @@ from anonyface.subjects import Subject, SubjectReader
 from anonyface.swapping.crop import cut_crop
 from anonyface.types import Crop, Face, Identity, Mesh, Patch
 from anonyface.verification.alignment import fit_similarity
-from anonyface.verification.check import Verifier, built_in_judges, match_threshold
+from anonyface.verification.check import (
+    EncoderName,
+    Reading,
+    Verifier,
+    built_in_judges,
+    match_threshold,
+)
 from anonyface.verification.encoder import DlibEncoder, SFaceEncoder, cosine
 
 Image = NDArray[np.uint8]
@@ -108,6 +116,37 @@ def test_two_new_faces_must_not_be_one_person(scene: Image, people: list[Image])
     assert len(result.faces) == 2
     assert sorted(o.action for o in result.faces) == ["redacted", "replaced"]
     assert any("resembles another new face" in o.reason for o in result.faces)
+
+
+def test_a_new_face_must_not_be_somebody_else_in_the_photo(
+    scene: Image, people: list[Image]
+) -> None:
+    left = scene[:, :300]  # people 0 and 2
+    result = Anonymizer(swapper=PutOn(people[2]), seed=1)(left)
+    upper, lower = sorted(result.faces, key=lambda o: float(o.face.box[1]))
+    assert [upper.action, lower.action] == ["redacted", "redacted"]
+    assert "resembles somebody else in the photo" in upper.reason
+    assert "still recognisable" in lower.reason
+
+
+def test_the_original_is_read_once_for_all_tries(scene: Image, subjects: list[Subject]) -> None:
+    first, second = built_in_judges(DlibEncoder())
+    asked: list[Image] = []
+
+    def counting(image: Image, landmarks: NDArray[np.float32], /) -> NDArray[np.float32]:
+        asked.append(image)
+        return second.encoder(image, landmarks)
+
+    # A first judge whom everybody passes, so that the second is asked.
+    lenient = dataclasses.replace(first, similarity=lambda a, b: np.float32(-1))
+    verifier = Verifier([lenient, dataclasses.replace(second, encoder=counting)])
+    known: dict[EncoderName, Reading] = {}
+    for _ in range(2):
+        patch, crop = patch_of(scene, subjects[0])
+        verdict = verifier(scene, subjects[0], patch, crop, known=known)
+        assert [c.passed for c in verdict.checks] == [True, False]
+    assert sum(image is scene for image in asked) == 1
+    assert len(asked) == 3
 
 
 def test_the_second_encoder_sees_the_face_alone(scene: Image, faces: list[Face]) -> None:
