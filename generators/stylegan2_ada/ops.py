@@ -9,7 +9,7 @@ The slow twins are in ``reference.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -109,11 +109,8 @@ def upsample(x: Tensor, taps: Tensor) -> Tensor:
 
     The filter is scaled by 4 to make up for the zeros. ``taps`` is (K, K) with K even.
     """
-    n, c, h, w = x.shape
-    kernel = (4 * taps).to(x.dtype)[None, None]
-    flat = x.reshape(n * c, 1, h, w)
-    flat = F.conv_transpose2d(flat, kernel, stride=2, padding=taps.shape[-1] // 2 - 1)
-    return flat.reshape(n, c, 2 * h, 2 * w)
+    padding = taps.shape[-1] // 2 - 1
+    return _alike(F.conv_transpose2d, x, 4 * taps, stride=2, padding=padding)
 
 
 def conv_resample(
@@ -221,7 +218,21 @@ def minibatch_stddev(x: Tensor, *, group_size: int | None, channels: int = 1) ->
 
 
 def _per_channel(x: Tensor, taps: Tensor, *, stride: int, padding: int) -> Tensor:
+    return _alike(F.conv2d, x, taps.flip(0, 1), stride=stride, padding=padding)  # it correlates
+
+
+def _alike(
+    convolve: Callable[..., Tensor], x: Tensor, taps: Tensor, *, stride: int, padding: int
+) -> Tensor:
+    """Apply one (K, K) filter to every channel.
+
+    As a depthwise convolution, which is far faster than channels counted as a batch; those are for
+    exporters, who take the number of channels for a variable.
+    """
+    kernel = taps.to(x.dtype)[None, None]
     n, c, h, w = x.shape
-    kernel = taps.flip(0, 1).to(x.dtype)[None, None]  # conv2d correlates; this convolves
-    y = F.conv2d(x.reshape(n * c, 1, h, w), kernel, stride=stride, padding=padding)
-    return y.reshape(n, c, *y.shape[2:])
+    if torch.jit.is_tracing():
+        y = convolve(x.reshape(n * c, 1, h, w), kernel, stride=stride, padding=padding)
+        return y.reshape(n, c, *y.shape[2:])
+    kernel = kernel.expand(c, 1, -1, -1)
+    return convolve(x, kernel, stride=stride, padding=padding, groups=c)
