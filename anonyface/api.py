@@ -54,6 +54,8 @@ class Anonymizer:
     Args:
         protect: People who stay: photos with one face each, a `Gallery`, or embeddings: (n, 128) of
             the first encoder or (n, 256) of both side by side.
+        denylist: People whom no synthetic person may resemble, though they are in none of the
+            photos; given like ``protect``.
         method: See `anonyface.config.Config`, as for the following eight.
         detail: How hard to look for faces.
         on_failure: What happens to a face that can't be replaced or verified.
@@ -78,6 +80,7 @@ class Anonymizer:
         self,
         *,
         protect: Sequence[Any] | Any = (),
+        denylist: Sequence[Any] | Any = (),
         method: Method = Config.method,
         detail: Detail = Config.detail,
         on_failure: OnFailure = Config.on_failure,
@@ -108,7 +111,8 @@ class Anonymizer:
         self._detector = detector or FaceFinder(detail=detail, threads=threads)
         self._encoder = encoder or DlibEncoder(threads=threads)
         self._portray = Portrayer(self._encoder, threads=threads)
-        self._protected = load_references(protect, detector=self._detector, portray=self._portray)
+        load = partial(load_references, detector=self._detector, portray=self._portray)
+        self._protected, self._denied = load(protect), load(denylist)
         # Another's detector may know places, not pictures: it is asked again as it is.
         find = detector or partial(mirrored_faces, FaceFinder(detail="fast", threads=threads))
         self._final_look = FinalLook(find=find, encoder=self._encoder, threads=threads)
@@ -130,6 +134,7 @@ class Anonymizer:
         return Replacer(
             verifier=Verifier(judges),
             protected=self._protected.embeddings,
+            denied=self._denied.embeddings,
             identities=self._identities,
             swapper=self._swapper,
             threads=threads,
@@ -274,6 +279,7 @@ def anonymize(
     image: Any,
     *,
     protect: Sequence[Any] | Any = (),
+    denylist: Sequence[Any] | Any = (),
     keep: Selection = (),
     only: Selection = (),
     keep_largest: int = 0,
@@ -302,6 +308,7 @@ def anonymize(
     """
     anonymizer = Anonymizer(
         protect=protect,
+        denylist=denylist,
         method=method,
         detail=detail,
         on_failure=on_failure,

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 
 from anonyface.errors import FaceError
-from anonyface.identities.pool import PoolIdentities
+from anonyface.identities.source import LatentIdentities
 from anonyface.subjects import Subject
 from anonyface.swapping.crop import cut_crop, paste, within
 from anonyface.swapping.engine import MeshSwapper
@@ -77,7 +77,9 @@ class Replacer:
     Args:
         verifier: Says whether an old face is gone.
         protected: (n, 128) embeddings of people no nobody may resemble.
-        identities: Source of nobodies, None for the shipped pool.
+        denied: (n, 128) embeddings of people who need not be in any photo and whom no nobody may
+            resemble either; None for none.
+        identities: Source of nobodies, None for the built-in one.
         swapper: Swap engine, None for the mesh swapper.
         threads: Threads for inference, 0 for all usable cores.
     """
@@ -87,14 +89,15 @@ class Replacer:
         *,
         verifier: Verifier,
         protected: FloatArray,
+        denied: FloatArray | None = None,
         identities: IdentitySource | None = None,
         swapper: Swapper | None = None,
         threads: int = 0,
     ) -> None:
         self.sibling_threshold = match_threshold("1e-3")
         self.verifier = verifier
-        self.protected = protected
-        self.identities = identities or PoolIdentities(
+        self.protected, self.denied = protected, denied
+        self.identities = identities or LatentIdentities(
             max_resemblance=match_threshold("1e-2"),
             max_sibling_similarity=self.sibling_threshold,
             threads=threads,
@@ -128,6 +131,7 @@ class Replacer:
                 avoid=np.concatenate([subject.embedding[None], self.protected]),
                 taken=reserved,
                 seed=seed,
+                denied=self.denied,
             )
             offers = self._choose(request, subject)
             if offers:

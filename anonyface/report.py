@@ -12,6 +12,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -210,6 +211,9 @@ def _outcome(outcome: FaceOutcome, *, names: bool, seeds: bool) -> dict[str, Any
         "got": None
         if identity is None
         else _attributes(identity.look, gender=identity.gender, age=identity.age),
+        "screens": None
+        if identity is None or identity.screens is None
+        else {name: number(value, digits=4) for name, value in asdict(identity.screens).items()},
         "seed": identity.seed if seeds and identity is not None else None,
     }
 

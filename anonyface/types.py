@@ -136,10 +136,17 @@ class Look:
         eyes_open: Lid gap over eye width, mean of both eyes.
         side_light: Lightness of the image-right cheek minus the image-left one, L* units.
         eyewear: Probability in [0, 1] of glasses or sunglasses.
-        shade: How much darker the eye region is than the cheeks, L* units: sunglasses are above 30.
+        shade: How much darker the eye region is than the cheeks, L* units.
         groups: Seven probabilities, FairFace's groups in alphabetical order: who would fit hair,
             ears and neck. Never reported.
         beard: How much darker upper lip and chin are than the cheeks, L* units.
+        gaze_across: Offset of the irises from the middle of the eyes towards the image's right
+            side, over the eye width. NaN if the eyes are too small to tell.
+        gaze_down: The same downwards.
+        brows: How much darker the brows are than the cheeks, L* units. NaN if it was not read.
+        facial_hair: Probability in [0, 1] of a beard or moustache. NaN if it was not read.
+
+    A request may hold NaN for whatever does not matter.
     """
 
     p_female: float
@@ -156,6 +163,35 @@ class Look:
     shade: float
     beard: float
     groups: tuple[float, ...]
+    gaze_across: float = float("nan")
+    gaze_down: float = float("nan")
+    brows: float = float("nan")
+    facial_hair: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Screens:
+    """What a synthetic person was held against before it was offered.
+
+    Similarities are those of the built-in identity encoder, the highest one where there are
+    several people, None where there was nobody to compare with.
+
+    Attributes:
+        original: Similarity to the person it replaces.
+        protected: To the people who are protected.
+        taken: To the identities given out before in the same job.
+        denied: To the people on the deny list.
+        psi: Distance of the latent from the mean over the average distance: how far truncation
+            was relaxed.
+        sound: Probability in [0, 1] that the portrait shows no artefact on the face.
+    """
+
+    original: float | None
+    protected: float | None
+    taken: float | None
+    denied: float | None
+    psi: float
+    sound: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,8 +206,10 @@ class Identity:
         age: Apparent age in years.
         embedding: (128,) float32 under the built-in identity encoder.
         seed: The per-face seed that led to this identity.
-        source: Which source made it, e.g. ``"pool:1234"``.
+        source: Which source made it and how to get the same person again: the persona that
+            `anonyface.identities.source.LatentIdentities` understands, e.g. ``"pool:12x345@0.40"``.
         look: How the portrait reads, None if its source does not know.
+        screens: What it was held against, None if its source does not tell.
     """
 
     pixels: ImageArray
@@ -183,6 +221,7 @@ class Identity:
     seed: int
     source: str
     look: Look | None = None
+    screens: Screens | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pixels", freeze(self.pixels, np.uint8, (None, None, 3), "pixels"))
@@ -222,6 +261,7 @@ class IdentityRequest:
         taken: (m, 128) float32 embeddings of the identities given out in this job: the identity
             must be another person.
         seed: Seed of every random choice made for this face.
+        denied: (k, 128) float32 embeddings of the deny list, None for none.
     """
 
     look: Look
@@ -229,10 +269,14 @@ class IdentityRequest:
     avoid: FloatArray
     taken: FloatArray
     seed: int
+    denied: FloatArray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "avoid", freeze(self.avoid, np.float32, (None, None), "avoid"))
         object.__setattr__(self, "taken", freeze(self.taken, np.float32, (None, None), "taken"))
+        if self.denied is not None:
+            denied = freeze(self.denied, np.float32, (None, None), "denied")
+            object.__setattr__(self, "denied", denied)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from anonyface.errors import FaceError
+from anonyface.identities.fit import WEARS
 from anonyface.identities.looks import LookReader
-from anonyface.identities.pool import WEARS
 from anonyface.types import FloatArray, ImageArray
 from anonyface.verification.alignment import align_chip
 from anonyface.verification.encoder import DlibEncoder

@@ -55,7 +55,7 @@ class Made:
         self.anonymizer = FakeAnonymizer()
         self.config = self.protect = None
 
-    def make(self, config, *, protect=()):
+    def make(self, config, *, protect=(), denylist=()):
         self.config, self.protect = config, protect
         if "gone.jpg" in protect:
             raise InputError("gone.jpg: No such file or directory")
@@ -275,7 +275,7 @@ def test_bad_use_is_one_line_and_exit_code_2(run, made, photos, arguments, messa
     ],
 )
 def test_errors_before_the_first_photo(run, monkeypatch, photos, error, code):
-    def fail(config, *, protect=()):
+    def fail(config, *, protect=(), denylist=()):
         raise error
 
     monkeypatch.setattr(options, "make_anonymizer", fail)

@@ -24,6 +24,7 @@ from anonyface.types import (
     Look,
     Match,
     Mesh,
+    Screens,
 )
 from anonyface.weights import ModelRecord
 
@@ -62,6 +63,7 @@ def identity(**changes):
         "embedding": np.full(128, 0.654321),
         "seed": SEED,
         "source": "pool:1234",
+        "screens": Screens(np.float32(0.31), None, 0.45678, None, 0.8, 0.95),
     }
     return Identity(**{**values, **changes})
 
@@ -235,6 +237,14 @@ def test_what_it_says_of_the_photo(made):
 def test_what_it_says_of_a_replaced_face(made):
     first = build_report(made)["faces"][0]
     asked, got = first.pop("asked"), first.pop("got")
+    assert first.pop("screens") == {
+        "original": 0.31,
+        "protected": None,
+        "taken": 0.4568,
+        "denied": None,
+        "psi": 0.8,
+        "sound": 0.95,
+    }
     assert first == {
         "index": 0,
         "box": [10, 21, 110, 140],

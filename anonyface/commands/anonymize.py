@@ -53,6 +53,7 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
     help="Folder for results, or the file for a single photo.  [default: beside the photo]",
 )
 @options.protect
+@options.denylist
 @options.unsure
 @options.allow_repeats
 @options.keep
@@ -115,6 +116,7 @@ def anonymize(
     photos: tuple[str, ...],
     output: Path | None,
     protect: tuple[str, ...],
+    denylist: tuple[str, ...],
     unsure: Unsure,
     allow_repeats: bool,
     keep: tuple[int, ...],
@@ -162,7 +164,7 @@ def anonymize(
         seed=seed,
         threads=threads,
     )
-    anonymizer = options.make_anonymizer(config, protect=protect)
+    anonymizer = options.make_anonymizer(config, protect=protect, denylist=denylist)
     run = partial(anonymizer, keep_largest=keep_largest, keep_central=keep_central)
     entries: list[dict[str, Any] | None] = []
     pages: list[ReviewEntry] = []

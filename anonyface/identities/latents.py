@@ -1,0 +1,168 @@
+"""What a latent will look like, without rendering it; and new people bred from known ones.
+
+The search needs people by the thousand in milliseconds. Mapping fresh latents through the generator
+finds somebody who fits fifteen labels at once too rarely. The style space is close to linear in
+what is matched, so people who nearly fit are crossed: a child's latent lies between those of its
+parents, a small network says what that changes, and what is known of the parents corrects it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.identities.people import GROUPS, LABELS, MIRRORED, PROBABILITIES, People
+from anonyface.runtime import open_session, run
+from anonyface.types import FloatArray, Look
+
+STEERED = ("yaw", "pitch", "mouth_open", "smile", "eyes_open", "side_light")
+"""What a latent can be moved along while the rest of the face stays: see ``training.latents``."""
+CROSSED = (0.25, 0.75)
+"""Share of the one parent in a child: nearer to a parent it would hardly be somebody new."""
+SHORT_STEP, LONG_STEP = 0.15, 0.5
+"""Longest step that steers a latent, in units of the average distance from the mean: a short one
+for people who are chosen for their pose, a long one for somebody who must take another. The longer,
+the more the person changes."""
+EXPANSION = 0.6
+"""A mix is nearer to the mean, a more average face, than its parents: share of that undone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """How n people come to be.
+
+    Attributes:
+        mother: (n,) row of the one parent.
+        father: (n,) row of the other; the same row for somebody who is only steered.
+        share: (n,) share of the mother's latent, a multiple of 1/100.
+        mirrored: (n,) whether the portrait is to be mirrored.
+    """
+
+    mother: NDArray[np.intp]
+    father: NDArray[np.intp]
+    share: FloatArray
+    mirrored: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.mother)
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> Recipe:
+        return Recipe(self.mother[rows], self.father[rows], self.share[rows], self.mirrored[rows])
+
+
+class LatentModel:
+    """A small network from style vectors to labels and identity embeddings.
+
+    Args:
+        threads: Threads for inference, 0 for all usable cores.
+
+    Attributes:
+        mean: (512,) mean of all styles.
+        reach: Average distance of a style from the mean.
+        directions: (len(STEERED), 512) what changes one of `STEERED` by one of its units and, to
+            first order, nothing else.
+    """
+
+    def __init__(self, *, threads: int = 0) -> None:
+        self.session = open_session("latents", threads=threads)
+        names = ["mean", "reach", "directions"]
+        feed = {"w": np.zeros((1, 512), dtype=np.float32)}
+        self.mean, reach, self.directions = run(self.session, feed, names)
+        self.reach = float(reach[0])
+
+    def __call__(self, w: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(n, 512) style vectors -> (n, len(LABELS)) labels, (n, 128) embeddings."""
+        labels, embeddings = run(
+            self.session, {"w": np.asarray(w, dtype=np.float32)}, ["labels", "embeddings"]
+        )
+        return labels, embeddings
+
+    def psi(self, w: FloatArray) -> FloatArray:
+        """How far (n, 512) styles are from the mean, 1 for the average distance."""
+        return np.asarray(np.linalg.norm(w - self.mean, axis=-1) / self.reach, dtype=np.float32)
+
+    def breed(
+        self, people: People, recipe: Recipe, look: Look, *, longest_step: float = SHORT_STEP
+    ) -> People:
+        """Return the children of these parents, steered towards a look.
+
+        Args:
+            people: The parents.
+            recipe: Who with whom.
+            look: What is asked; NaN for what may stay as it comes.
+            longest_step: How far a latent may be moved to turn the head or move the mouth, in units
+                of the average distance from the mean.
+        """
+        rows, inverse = np.unique(
+            np.concatenate([recipe.mother, recipe.father]), return_inverse=True
+        )
+        parents = people[rows]
+        mother, father = np.split(inverse, 2)
+        share = recipe.share[:, None]
+
+        def mixed(values: FloatArray) -> FloatArray:
+            return np.asarray(share * values[mother] + (1 - share) * values[father])
+
+        alone = mother == father
+        shrunk = np.where(alone, 1, np.hypot(recipe.share, 1 - recipe.share))[:, None]
+        grown = np.float32(1 - EXPANSION) + np.float32(EXPANSION) / shrunk
+        steps = self._steps(mixed(parents.labels), recipe.mirrored, look)
+        length = np.linalg.norm(steps, axis=1, keepdims=True) / self.reach
+        steps = steps * np.minimum(1, longest_step / np.maximum(length, 1e-6))
+        latents = self.mean + (mixed(parents.latents) - self.mean) * grown + steps
+        # Rounded, so that the size of a batch does not show in the portrait.
+        latents = latents.astype(np.float16).astype(np.float32)
+        # The network's error at the parents is known; between them it is about the same.
+        said_labels, said_embeddings = self(parents.latents)
+        labels, embeddings = self(latents)
+        labels = labels + mixed(parents.labels - said_labels)
+        embeddings = embeddings + mixed(parents.embeddings - said_embeddings)
+        embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-6)
+        return People(latents, embeddings, _sane(labels))
+
+    def _steps(self, labels: FloatArray, mirrored: NDArray[np.bool_], look: Look) -> FloatArray:
+        """(n, 512) steps that would lead to a look if everything were linear."""
+        asked = np.array([getattr(look, name) for name in STEERED], dtype=np.float32)
+        turns = np.array([name in MIRRORED for name in STEERED])
+        signs = np.where(mirrored[:, None] & turns, np.float32(-1), np.float32(1))
+        have = labels[:, [LABELS.index(name) for name in STEERED]]
+        return np.asarray(np.nan_to_num(signs * asked - have) @ self.directions)  # NaN: as it comes
+
+
+def cross_at_random(
+    rows: NDArray[np.intp], count: int, rng: np.random.Generator, *, mirrored: bool
+) -> Recipe:
+    """Pair people at random.
+
+    Args:
+        rows: (n,) who may be a parent.
+        count: Number of children.
+        rng: Source of the choice.
+        mirrored: Whether the children's portraits are to be mirrored.
+    """
+    mother, father = rng.choice(rows, (2, count))
+    share = rng.uniform(*CROSSED, count).round(2).astype(np.float32)
+    return Recipe(mother, father, share, np.full(count, mirrored))
+
+
+def as_they_are(rows: NDArray[np.intp], *, mirrored: bool) -> Recipe:
+    """Everybody for themselves: only steered."""
+    return Recipe(rows, rows, np.ones(len(rows), np.float32), np.full(len(rows), mirrored))
+
+
+def together(recipes: list[Recipe]) -> Recipe:
+    """All people of several recipes."""
+    names = ("mother", "father", "share", "mirrored")
+    return Recipe(*(np.concatenate([getattr(r, n) for r in recipes]) for n in names))
+
+
+def _sane(labels: FloatArray) -> FloatArray:
+    """Labels with probabilities that are some."""
+    for name in PROBABILITIES:
+        i = LABELS.index(name)
+        labels[:, i] = np.clip(labels[:, i], 0, 1)
+    groups = [LABELS.index(g) for g in GROUPS]
+    labels[:, groups] /= np.maximum(labels[:, groups].sum(axis=1, keepdims=True), 1e-6)
+    return labels

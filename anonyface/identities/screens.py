@@ -1,0 +1,73 @@
+"""Hold a synthetic person against everybody it must not resemble."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.types import FloatArray, IdentityRequest, Screens
+from anonyface.verification.encoder import similarity
+
+MAX_PSI, MIN_SOUND = 1.05, 0.5
+"""Farthest from the mean, and least sure to be without artefact, that is given to anybody."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How similar a synthetic person may be.
+
+    Attributes:
+        real: To people who exist: the one it replaces, the protected, the denied.
+        sibling: To the synthetic people given out before in the job.
+    """
+
+    real: float
+    sibling: float
+
+    def admit(self, screens: Screens) -> bool:
+        """Whether somebody with these figures may be given to anybody."""
+        real = (screens.original, screens.protected, screens.denied)
+        return (
+            all(figure is None or figure < self.real for figure in real)
+            and (screens.taken is None or screens.taken < self.sibling)
+            and screens.psi <= MAX_PSI
+            and screens.sound >= MIN_SOUND
+        )
+
+    def apart(self, embeddings: FloatArray, request: IdentityRequest) -> NDArray[np.bool_]:
+        """(n,) which of many people resemble nobody a request names."""
+        real = [request.avoid] if request.denied is None else [request.avoid, request.denied]
+        out = np.ones(len(embeddings), dtype=bool)
+        for others, limit in ((np.concatenate(real), self.real), (request.taken, self.sibling)):
+            for other in others:
+                out &= similarity(embeddings, other) < limit
+        return out
+
+
+def hold_against(
+    embedding: FloatArray, request: IdentityRequest, *, psi: float, sound: float
+) -> Screens:
+    """Compare a person with everybody a request names.
+
+    Args:
+        embedding: (128,) of the person.
+        request: Whom to avoid.
+        psi: Copied, as is ``sound``.
+        sound: See `anonyface.types.Screens`.
+    """
+    return Screens(
+        original=_closest(embedding, request.avoid[:1]),
+        protected=_closest(embedding, request.avoid[1:]),
+        taken=_closest(embedding, request.taken),
+        denied=_closest(embedding, request.denied),
+        psi=psi,
+        sound=sound,
+    )
+
+
+def _closest(embedding: FloatArray, others: FloatArray | None) -> float | None:
+    if others is None or not len(others):
+        return None
+    return float(similarity(embedding, others).max())

@@ -1,0 +1,317 @@
+"""Nobodies on request: breed people who fit, hold them against those they must not resemble."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.errors import InputError
+from anonyface.identities.candidates import Candidates, recipe_of
+from anonyface.identities.fit import misfit, wanted
+from anonyface.identities.generator import Generator, PortraitSize
+from anonyface.identities.latents import (
+    LONG_STEP,
+    LatentModel,
+    Recipe,
+    as_they_are,
+    cross_at_random,
+    together,
+)
+from anonyface.identities.people import People, load_pool, portrait_face
+from anonyface.identities.screens import MAX_PSI, MIN_SOUND, Limits, hold_against
+from anonyface.landmarks.mesh import FaceMesh, five_points
+from anonyface.types import (
+    FloatArray,
+    Identity,
+    IdentityRequest,
+    Look,
+    Mesh,
+    Offer,
+    Screens,
+)
+from anonyface.verification.encoder import DlibEncoder, similarity
+
+Gender: TypeAlias = Literal["female", "male"]
+
+PARENTS, CHILDREN = 24, 256
+"""People who come nearest to what is asked, and children bred from them; both for each side."""
+NEAREST = 80
+"""People of the pool, for each side, who are offered as they are: not as fitting as the children,
+but not related to each other."""
+BARE_EYES = 28.0
+"""Shade of eyes behind clear glasses: nobody asks for sunglasses."""
+RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.4, 0.05
+"""A nobody costs the more the closer it is to the original: far ones need no redraw."""
+OFFERS = 40
+"""How many are offered at most."""
+SPREAD = 0.45
+"""Randomness of the choice, in units of the distance: keeps photos unlinkable."""
+LARGE_FACE_PX = 170
+"""Faces from here on get a 1024-px portrait; below, 256 px hold all the photo can show."""
+CACHE_SIZE = 32
+
+
+class LatentIdentities:
+    """An `IdentitySource` that breeds people from the shipped pool.
+
+    Args:
+        max_resemblance: A nobody this similar to anyone in ``request.avoid`` or on the deny list is
+            not offered.
+        max_sibling_similarity: A nobody this similar to anyone in ``request.taken`` is not offered.
+        threads: Threads for inference, 0 for all usable cores.
+        people: The people to choose and breed from; default the shipped ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_resemblance: float,
+        max_sibling_similarity: float,
+        threads: int = 0,
+        people: People | None = None,
+    ) -> None:
+        self.people = load_pool() if people is None else people
+        self.threads = threads
+        self.limits = Limits(real=max_resemblance, sibling=max_sibling_similarity)
+        self.model = LatentModel(threads=threads)
+        self.generator = Generator(threads=threads)
+        self.mesh = FaceMesh(threads=threads)
+        self._cache: OrderedDict[tuple[bytes, bool, int], tuple[NDArray[np.uint8], Mesh]] = (
+            OrderedDict()
+        )
+        self._lock = threading.Lock()
+
+    def __call__(self, request: IdentityRequest, /) -> Iterator[Offer]:
+        """Offer nobodies, best first, each passing the screens and each somebody else."""
+        return self._offers(self.search(request), request)
+
+    def request(
+        self,
+        *,
+        gender: Gender | None = None,
+        age: float | None = None,
+        skin_tone: float | None = None,
+        yaw: float | None = None,
+        pitch: float | None = None,
+        mouth_open: float | None = None,
+        smile: float | None = None,
+        eyes_open: float | None = None,
+        gaze_across: float | None = None,
+        gaze_down: float | None = None,
+        side_light: float | None = None,
+        beard: float | None = None,
+        glasses: bool = False,
+        avoid: FloatArray | None = None,
+        taken: FloatArray | None = None,
+        denied: FloatArray | None = None,
+        n: int = 1,
+        seed: int | None = None,
+        size: PortraitSize = 256,
+    ) -> list[Identity]:
+        """Return portraits of people who do not exist, each somebody else.
+
+        Unlike what a call offers, these were encoded as they are: ``embedding`` and ``screens`` are
+        measured on the portrait, and whoever fails a screen then is left out, too.
+
+        Args:
+            gender: How they are to read; None if it does not matter, as for all that follow.
+            age: Years.
+            skin_tone: Individual typology angle in degrees, see `anonyface.types.Look` as for the
+                rest: degrees, ratios and L* units.
+            yaw: Degrees, positive to the image's right side.
+            pitch: Degrees, positive down.
+            mouth_open: Gap over width.
+            smile: Mouth width over the distance of the outer eye corners.
+            eyes_open: Lid gap over eye width.
+            gaze_across: Irises off the middle of the eyes to the right, over the eye width.
+            gaze_down: The same downwards.
+            side_light: How much lighter the image-right cheek is.
+            beard: How much darker lip and chin are than the cheeks.
+            glasses: Whether they wear some.
+            avoid: (m, 128) float32 of real people they must not resemble.
+            taken: (m, 128) float32 of identities given out before.
+            denied: (m, 128) float32 of a deny list.
+            n: How many.
+            seed: None for fresh randomness.
+            size: Side of the portraits, 256 or 1024 px.
+
+        Raises:
+            InputError: If fewer than ``n`` people pass the screens.
+        """
+        look = wanted(
+            p_female={"female": 1.0, "male": 0.0, None: None}[gender],
+            age=age,
+            skin_tone=skin_tone,
+            yaw=yaw,
+            pitch=pitch,
+            mouth_open=mouth_open,
+            smile=smile,
+            eyes_open=eyes_open,
+            gaze_across=gaze_across,
+            gaze_down=gaze_down,
+            side_light=side_light,
+            beard=beard,
+            eyewear=float(glasses),
+            shade=BARE_EYES,
+        )
+        nobody = np.zeros((0, self.people.embeddings.shape[1]), dtype=np.float32)
+        asked = IdentityRequest(
+            look=look,
+            face_px=LARGE_FACE_PX if size == 1024 else 0,
+            avoid=nobody if avoid is None else avoid,
+            taken=nobody if taken is None else taken,
+            seed=0,
+            denied=denied,
+        )
+        found: list[Identity] = []
+        for number in np.random.SeedSequence(seed).generate_state(n, np.uint64):
+            given = [asked.taken, *(i.embedding[None] for i in found)]
+            one = replace(asked, seed=int(number >> 1), taken=np.concatenate(given))
+            found.append(self._certified(one))
+        return found
+
+    def _certified(self, request: IdentityRequest) -> Identity:
+        """The first offer whose portrait passes the screens as well."""
+        for offer in self(request):
+            identity = offer.render()
+            embedding = self._encoder(identity.pixels, five_points(identity.mesh.points))
+            said = identity.screens
+            if said is None:  # not of this source
+                continue
+            screens = hold_against(embedding, request, psi=said.psi, sound=said.sound)
+            if self.limits.admit(screens):
+                return replace(identity, embedding=embedding, screens=screens)
+        raise InputError("nobody who fits this request passes the screens")
+
+    @cached_property
+    def _encoder(self) -> DlibEncoder:
+        return DlibEncoder(threads=self.threads)
+
+    def again(self, persona: str, request: IdentityRequest, /) -> Offer:
+        """Offer the person of ``Identity.source`` again, with the pose and expression now asked.
+
+        The screens are computed, not applied: the caller asked for this person.
+
+        Args:
+            persona: What ``Identity.source`` said.
+            request: What is asked now; gender, age and all else that makes the person is ignored.
+
+        Raises:
+            InputError: If the name is none of this source's.
+        """
+        recipe = recipe_of(persona, len(self.people))
+        people = self.model.breed(self.people, recipe, request.look, longest_step=LONG_STEP)
+        return self._offer(Candidates(people, recipe, np.zeros(1, np.float32)), 0, request)
+
+    def search(self, request: IdentityRequest) -> Candidates:
+        """Return the shortlist, in the order it is offered.
+
+        The order is the distance plus a seeded random part, so that two photos of one person do not
+        get the same nobody unless the seed says so.
+        """
+        rng = np.random.default_rng(request.seed)
+        apart = self.limits.apart(self.people.embeddings, request)
+        recipes = [
+            part
+            for mirrored in (False, True)
+            for part in self._one_side(request.look, apart, rng, mirrored=mirrored)
+        ]
+        if not recipes:
+            nobody = as_they_are(np.zeros(0, np.intp), mirrored=False)
+            return Candidates(self.people[:0], nobody, np.zeros(0, np.float32))
+        recipe = together(recipes)
+        people = self.model.breed(self.people, recipe, request.look)
+        total = misfit(people, request.look, mirrored=recipe.mirrored)
+        if len(request.avoid):
+            resemblance = similarity(people.embeddings, request.avoid[0])
+            extra = np.maximum(0, resemblance - RESEMBLANCE_FROM) / RESEMBLANCE_TOLERANCE
+            total = np.hypot(total, extra)
+        noisy = total + SPREAD * rng.gumbel(size=len(total))
+        return Candidates(people, recipe, total)[np.argsort(noisy, kind="stable")]
+
+    def _one_side(
+        self, look: Look, apart: NDArray[np.bool_], rng: np.random.Generator, *, mirrored: bool
+    ) -> list[Recipe]:
+        """The nearest people of the pool and children of the very nearest."""
+        distances = misfit(self.people, look, mirrored=mirrored)
+        distances[~apart] = np.inf
+        nearest = np.argsort(distances, kind="stable")[: min(NEAREST, int(apart.sum()))]
+        if not len(nearest):
+            return []
+        return [
+            as_they_are(nearest, mirrored=mirrored),
+            cross_at_random(nearest[:PARENTS], CHILDREN, rng, mirrored=mirrored),
+        ]
+
+    def _offers(self, found: Candidates, request: IdentityRequest) -> Iterator[Offer]:
+        """Yield those who pass the screens and resemble nobody offered before."""
+        people = found.people
+        left = self.limits.apart(people.embeddings, request)
+        left &= self.model.psi(people.latents) <= MAX_PSI
+        left &= people.column("sound") >= MIN_SOUND
+        for _ in range(OFFERS):
+            if not left.any():
+                return
+            row = int(left.argmax())
+            yield self._offer(found, row, request)
+            left &= similarity(people.embeddings, people.embeddings[row]) < self.limits.sibling
+            left[row] = False
+
+    def _screens(self, found: Candidates, row: int, request: IdentityRequest) -> Screens:
+        return hold_against(
+            found.people.embeddings[row],
+            request,
+            psi=float(self.model.psi(found.people.latents[row])),
+            sound=float(found.people.column("sound")[row]),
+        )
+
+    def _offer(self, found: Candidates, row: int, request: IdentityRequest) -> Offer:
+        return Offer(
+            found.people.embeddings[row],
+            partial(self._render, found[np.array([row])], request),
+        )
+
+    def _render(self, found: Candidates, request: IdentityRequest) -> Identity:
+        size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256
+        mirrored = bool(found.recipe.mirrored[0])
+        latent = found.people.latents[0]
+        pixels, mesh = self._portrait(latent, mirrored, size)
+        look = found.people.look(0, mirrored=mirrored)
+        gender: Gender = "female" if look.p_female >= 0.5 else "male"
+        return Identity(
+            pixels=pixels,
+            mesh=mesh,
+            latent=latent,
+            gender=gender,
+            age=look.age,
+            embedding=found.people.embeddings[0],
+            seed=request.seed,
+            source=found.persona(0),
+            look=look,
+            screens=self._screens(found, 0, request),
+        )
+
+    def _portrait(
+        self, latent: FloatArray, mirrored: bool, size: PortraitSize
+    ) -> tuple[NDArray[np.uint8], Mesh]:
+        key = (latent.tobytes(), mirrored, size)
+        with self._lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+        pixels = self.generator.render(latent, size=size)
+        if mirrored:
+            pixels = np.ascontiguousarray(pixels[:, ::-1])
+        mesh = self.mesh(pixels, [portrait_face(size)])[0]
+        with self._lock:
+            self._cache[key] = (pixels, mesh)
+            while len(self._cache) > CACHE_SIZE:
+                self._cache.popitem(last=False)
+        return pixels, mesh

@@ -1,0 +1,115 @@
+"""Where the eyes look: iris landmarks in both eyes of a mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.landmarks import topology as topo
+from anonyface.runtime import open_session, run
+from anonyface.types import FloatArray, ImageArray, Mesh
+
+INPUT_PX = 64
+EYE_FACTOR = 2.3
+"""Side of the square the network sees over the width of the eye (arXiv 2006.11341, model card)."""
+CORNERS = (
+    (topo.LEFT_EYE_OUTER, topo.LEFT_EYE_INNER),
+    (topo.RIGHT_EYE_INNER, topo.RIGHT_EYE_OUTER),
+)
+"""Image-left and image-right corner of the image-left and of the image-right eye."""
+
+
+@dataclass(frozen=True)
+class Gaze:
+    """Where the irises sit in the eyes, mean of both.
+
+    Attributes:
+        across: Offset of the iris from the middle between the eye's corners towards the image's
+            right side, over the width of the eye.
+        down: The same, at a right angle to the line through the corners, downwards.
+    """
+
+    across: float
+    down: float
+
+
+class IrisLandmarks:
+    """Finds both irises.
+
+    The network was made for eyes whose outer corner is on the left of the square; the other eye is
+    mirrored for it.
+
+    Args:
+        threads: Threads for inference, 0 for all usable cores.
+    """
+
+    def __init__(self, *, threads: int = 0) -> None:
+        self.session = open_session("iris", threads=threads)
+
+    def __call__(self, image: ImageArray, mesh: Mesh) -> FloatArray:
+        """Return the irises of a face.
+
+        Args:
+            image: (H, W, 3) RGB uint8.
+            mesh: The face's mesh, in image coordinates.
+
+        Returns:
+            (2, 5, 2) float32 x y in image coordinates, image-left eye first: the centre, then four
+            points on the rim.
+        """
+        squares = [_square(mesh, *corners) for corners in CORNERS]
+        chips = [_cut(image, matrix) for matrix in squares]
+        feed = np.stack([chips[0], chips[1][:, ::-1]]).astype(np.float32) / 255
+        found = run(self.session, {"image": feed}, ["iris"])[0].reshape(2, 5, 3)[..., :2]
+        points = found.astype(np.float64)
+        points[1, :, 0] = INPUT_PX - 1 - points[1, :, 0]
+        return np.stack(
+            [
+                p @ inverse[:, :2].T + inverse[:, 2]
+                for p, inverse in zip(points, map(cv2.invertAffineTransform, squares), strict=True)
+            ]
+        ).astype(np.float32)
+
+
+def measure_gaze(mesh: Mesh, irises: FloatArray) -> Gaze:
+    """Measure where the irises sit between the corners of the eyes.
+
+    Args:
+        mesh: The face's mesh.
+        irises: (2, 5, 2) from `IrisLandmarks`.
+    """
+    offsets = []
+    for (left, right), iris in zip(CORNERS, irises, strict=True):
+        corners = mesh.points[[left, right], :2].astype(np.float64)
+        along = corners[1] - corners[0]
+        width = max(float(np.hypot(*along)), 1e-6)
+        off = (iris[0] - corners.mean(axis=0)) / width
+        x, y = along / width
+        offsets.append((off[0] * x + off[1] * y, off[1] * x - off[0] * y))
+    across, down = np.mean(offsets, axis=0)
+    return Gaze(float(across), float(down))
+
+
+def _square(mesh: Mesh, left: int, right: int) -> NDArray[np.float64]:
+    """(2, 3) similarity from the image to the network's input, the eye's corners level."""
+    corners = mesh.points[[left, right], :2].astype(np.float64)
+    along = corners[1] - corners[0]
+    width = max(float(np.hypot(*along)), 1e-3)
+    c, s = along / width
+    rotation = np.array([[c, s], [-s, c]]) * (INPUT_PX / (EYE_FACTOR * width))
+    middle = np.full(2, (INPUT_PX - 1) / 2)
+    return np.concatenate([rotation, (middle - rotation @ corners.mean(axis=0))[:, None]], axis=1)
+
+
+def _cut(image: ImageArray, matrix: NDArray[np.float64]) -> ImageArray:
+    chip = cv2.warpAffine(
+        image,
+        matrix,
+        (INPUT_PX, INPUT_PX),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(chip, dtype=np.uint8)
