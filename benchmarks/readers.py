@@ -13,7 +13,7 @@ from anonyface.identities.fit import WEARS
 from anonyface.identities.looks import LookReader
 from anonyface.types import FloatArray, ImageArray
 from anonyface.verification.alignment import align_chip
-from anonyface.verification.encoder import DlibEncoder
+from anonyface.verification.encoder import DlibEncoder, unit
 from benchmarks.identification import share
 from benchmarks.outside import OutsideEncoder
 
@@ -83,11 +83,12 @@ def attribute_readers(encoders: Sequence[OutsideEncoder], threads: int) -> list[
 
     def own(image: ImageArray, landmarks: FloatArray) -> Reading:
         chip = align_chip(image, landmarks).pixels
-        traits = looks.traits(chip, encoder.views(chip))
+        views = encoder.views(chip)
+        traits = looks.traits(chip, views)
         return Reading(
             female=traits.p_female >= FEMALE_FROM,
             years=traits.age,
-            glasses=looks.eyewear(chip) >= WEARS,
+            glasses=looks.eyewear(chip, unit(views.sum(axis=0))) >= WEARS,
             group=int(np.argmax(traits.groups)),
         )
 

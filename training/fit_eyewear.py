@@ -19,7 +19,8 @@ from sklearn.model_selection import cross_val_predict
 
 from anonyface.identities.eyewear import eyewear_features
 from anonyface.identities.generator import Generator
-from anonyface.types import FloatArray
+from anonyface.types import FloatArray, ImageArray
+from anonyface.verification.encoder import DlibEncoder, unit
 from training.fairface import samples
 from training.label import chip_of
 from training.manifest import WEIGHTS, record
@@ -36,15 +37,20 @@ def sample_latents(generator: Generator, count: int) -> FloatArray:
     return np.asarray((mean + psi * (w[:1200] - mean))[:count])
 
 
+def read(chip: ImageArray, encoder: DlibEncoder) -> FloatArray:
+    """Features of one chip."""
+    return eyewear_features(chip, unit(encoder.views(chip).sum(axis=0)))
+
+
 def generated(labels: dict[str, list[int]]) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Features and truth of the labelled generated portraits."""
     unclear = set(labels["unclear"])
     rows = [i for i in range(512) if i not in unclear]
     rows += labels["with_beyond"] + labels["without_beyond"]
     positive = set(labels["with"]) | set(labels["with_beyond"])
-    generator = Generator()
+    generator, encoder = Generator(), DlibEncoder()
     latents = sample_latents(generator, 1200)
-    features = np.stack([eyewear_features(chip_of(generator, latents[i])) for i in rows])
+    features = np.stack([read(chip_of(generator, latents[i]), encoder) for i in rows])
     return features, np.array([i in positive for i in rows])
 
 
@@ -53,7 +59,8 @@ def photographed(labels: dict[str, list[int]], path: Path) -> tuple[FloatArray, 
     positive = set(labels["fairface_train_with"])
     rows = sorted(positive | set(labels["fairface_train_without"]))
     found = list(samples(path, rows))
-    features = np.stack([eyewear_features(s.chip) for s in found])
+    encoder = DlibEncoder()
+    features = np.stack([read(s.chip, encoder) for s in found])
     return features, np.array([s.index in positive for s in found])
 
 

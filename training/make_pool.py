@@ -53,6 +53,13 @@ def shares_of_groups(rows: FloatArray) -> str:
     return ", ".join(f"{name}: {n}" for name, n in zip(FAIRFACE_GROUPS, counts, strict=True))
 
 
+def tones_of_groups(rows: FloatArray) -> dict[str, int]:
+    """Skin tone each group has, degrees: `anonyface.identities.fit.GROUP_TONES`."""
+    shares = np.stack([column(rows, g) for g in GROUPS], axis=1)
+    tones = np.linalg.lstsq(shares, column(rows, "skin_tone"), rcond=None)[0]
+    return dict(zip(FAIRFACE_GROUPS, (round(float(t)) for t in tones), strict=True))
+
+
 def describe(rows: FloatArray, *, labelled: int, passed: int) -> dict[str, str]:
     """Figures for the card: how many of whom."""
 
@@ -72,6 +79,7 @@ def describe(rows: FloatArray, *, labelled: int, passed: int) -> dict[str, str]:
         "by skin tone, ITA degrees": shares("skin_tone", TONE_EDGES),
         "by yaw, degrees": shares("yaw", YAW_EDGES),
         "by FairFace group (most probable one)": shares_of_groups(rows),
+        "skin tone by group, least squares": str(tones_of_groups(rows)),
         "with glasses": str(int((column(rows, "eyewear") > 0.5).sum())),
     }
 

@@ -151,7 +151,7 @@ CARDS = {
         title="Glasses on an aligned face",
         licence="Apache-2.0",
         origin="training/fit_eyewear.py",
-        input="npz: mean, weight, bias of a logistic regression on gradient features of a 150-px chip",
+        input="npz: mean, weight, bias of a logistic regression on gradient features of a 150-px chip and the identity embedding",
         lineage=FFHQ
         + " Labelled by eye on generated portraits and on 401 faces of FairFace (Karkkainen & Joo, WACV 2021, CC BY 4.0).",
         limits="Rimless glasses and strong shadows of brows are confused; faces under 40 px.",

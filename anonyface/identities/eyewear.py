@@ -1,4 +1,4 @@
-"""Does a face wear glasses? Gradient features of the aligned chip and a logistic regression."""
+"""Does a face wear glasses? Gradients of the aligned chip, the embedding, and a regression."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ class EyewearModel:
     weight: FloatArray
     bias: float
 
-    def __call__(self, chip: ImageArray) -> float:
-        """Probability in [0, 1] of glasses or sunglasses on a (150, 150, 3) aligned chip."""
-        score = float((eyewear_features(chip) - self.mean) @ self.weight) + self.bias
+    def __call__(self, chip: ImageArray, embedding: FloatArray) -> float:
+        """Probability in [0, 1] of glasses or sunglasses; see `eyewear_features`."""
+        features = eyewear_features(chip, embedding)
+        score = float((features - self.mean) @ self.weight) + self.bias
         return float(1 / (1 + np.exp(-score)))
 
 
@@ -42,14 +43,17 @@ def load_eyewear() -> EyewearModel:
         return EyewearModel(data["mean"], data["weight"], float(data["bias"]))
 
 
-def eyewear_features(chip: ImageArray) -> FloatArray:
-    """Half-wave rectified gradients on a coarse grid, folded onto one side (Dalal & Triggs 2005).
+def eyewear_features(chip: ImageArray, embedding: FloatArray) -> FloatArray:
+    """Half-wave rectified gradients on a coarse grid (Dalal & Triggs 2005), and the embedding.
+
+    The gradients are folded onto one side.
 
     Args:
         chip: (150, 150, 3) RGB uint8 from `align_chip`.
+        embedding: (128,) of the chip under the built-in identity encoder.
 
     Returns:
-        (624,) float32.
+        (752,) float32, the embedding scaled to about unit variance.
     """
     grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY)[ROWS, COLUMNS].astype(np.float32)
     grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), 1.2))
@@ -63,4 +67,5 @@ def eyewear_features(chip: ImageArray) -> FloatArray:
     mirrored = [cells[1], cells[0], cells[2], cells[3]]
     half = CELLS_WH[0] // 2
     folded = [(a + b[:, ::-1])[:, :half] / 2 for a, b in zip(cells, mirrored, strict=True)]
-    return np.concatenate([f.ravel() for f in folded]).astype(np.float32)
+    gradients = np.concatenate([f.ravel() for f in folded])
+    return np.concatenate([gradients, embedding * 11]).astype(np.float32)

@@ -25,7 +25,7 @@ TOLERANCE = {
     "shade": 12.0,
     "beard": 8.0,
     "brows": 9.0,
-    "facial_hair": 0.3,
+    "facial_hair": 0.2,
     "gaze_across": 0.05,
     "gaze_down": 0.06,
 }
@@ -34,6 +34,10 @@ far off, because light and exposure are in it and it is matched when the face is
 ears and neck fit is up to the group."""
 GROUP_TOLERANCE = 0.26
 """Hellinger distance between two faces' group probabilities that begins to show."""
+GROUP_TONES = np.array([-6, 51, 21, 41, 14, 26, 46], dtype=np.float32)
+"""Skin tone the groups have in the pool, degrees (least squares, printed by training.make_pool)."""
+TONE_REACH = 20.0
+"""How far from what the group lets expect a tone is believed: beyond, it is the light."""
 OTHER_GENDER = 4.0
 """Distance added for a nobody of the other gender, as far as the original's was sure."""
 CHILD_AGE = 14.0
@@ -60,7 +64,7 @@ def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) ->
     total = np.square((1 - people.column("clear")) / HAIR_TOLERANCE)
     total += np.square((1 - people.column("sound")) / UNSOUND_TOLERANCE)
     for name, tolerance in TOLERANCE.items():
-        asked = getattr(look, name)
+        asked = believable_tone(look) if name == "skin_tone" else getattr(look, name)
         if np.isnan(asked):
             continue
         have = people.column(name)
@@ -75,6 +79,18 @@ def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) ->
         total += np.square(off)
     total += _group_misfit(people, look) + _eyewear_misfit(people, look)
     return np.asarray(np.sqrt(total), dtype=np.float32)
+
+
+def believable_tone(look: Look) -> float:
+    """Return the skin tone of a look without what only dim or glaring light explains.
+
+    A pale face in the dark measures like a dark one. The photo's light is matched when the face is
+    put on; here somebody is chosen who would look like that in it.
+    """
+    expected = float(np.array(look.groups, dtype=np.float32) @ GROUP_TONES)
+    if np.isnan(expected):
+        return look.skin_tone
+    return float(np.clip(look.skin_tone, expected - TONE_REACH, expected + TONE_REACH))
 
 
 def _group_misfit(people: People, look: Look) -> Array:

@@ -72,6 +72,7 @@ class LookReader:
 
     def _look(self, image: ImageArray, mesh: Mesh, chip: ImageArray, views: FloatArray) -> Look:
         traits = self.traits(chip, views)
+        embedding = unit(views.sum(axis=0))
         pose, expression = estimate_pose(mesh.points), measure_expression(mesh.points)
         left, right = cheek_colours(image, mesh)
         eyes = [_median_lab(image, mesh, c)[0] for c in (topo.LEFT_EYE, topo.RIGHT_EYE)]
@@ -93,22 +94,22 @@ class LookReader:
             smile=expression.smile,
             eyes_open=expression.eyes_open,
             side_light=float(right[0] - left[0]),
-            eyewear=self.eyewear(chip),
+            eyewear=self.eyewear(chip, embedding),
             shade=cheeks - float(np.mean(eyes)),
             beard=cheeks - float(np.mean(hair)),
             groups=traits.groups,
             brows=cheeks - float(np.mean(brows)),
-            facial_hair=self._facial_hair(image, mesh, skin, views),
+            facial_hair=self._facial_hair(image, mesh, skin, embedding),
             **self._gaze(image, mesh),
         )
 
     def _facial_hair(
-        self, image: ImageArray, mesh: Mesh, skin: SkinModel, views: FloatArray
+        self, image: ImageArray, mesh: Mesh, skin: SkinModel, embedding: FloatArray
     ) -> float:
         if skin.masked:
             return float("nan")
         cheeks = np.mean(cheek_colours(image, mesh), axis=0)
-        return self.facial_hair(image, mesh, cheeks, unit(views.sum(axis=0)))
+        return self.facial_hair(image, mesh, cheeks, embedding)
 
     def _gaze(self, image: ImageArray, mesh: Mesh) -> dict[str, float]:
         if float(np.ptp(mesh.points[:, :2], axis=0).max()) < GAZE_FACE_PX:
