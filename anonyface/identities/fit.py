@@ -71,6 +71,7 @@ def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) ->
         if name in MIRRORED:
             have = np.where(mirrored, -have, have)
         off = (have - np.float32(asked)) / np.float32(tolerance)
+        off = np.where(np.isnan(off), np.float32(1), off)  # asked, but not known of this person
         if name == "age":
             off = np.where((have < CHILD_AGE) != (asked < CHILD_AGE), 4 * off, off)
         if name == "p_female":

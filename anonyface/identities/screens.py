@@ -26,12 +26,12 @@ class Limits:
     real: float
     sibling: float
 
-    def admit(self, screens: Screens) -> bool:
-        """Whether somebody with these figures may be given to anybody."""
+    def admit(self, screens: Screens, *, margin: float = 0.0) -> bool:
+        """Whether somebody with these figures, similarities so far below, may be given away."""
         real = (screens.original, screens.protected, screens.denied)
         return (
-            all(figure is None or figure < self.real for figure in real)
-            and (screens.taken is None or screens.taken < self.sibling)
+            all(figure is None or figure < self.real - margin for figure in real)
+            and (screens.taken is None or screens.taken < self.sibling - margin)
             and screens.psi <= MAX_PSI
             and screens.sound >= MIN_SOUND
         )

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import islice
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from anonyface.errors import InputError
 from anonyface.identities.candidates import Candidates, recipe_of
-from anonyface.identities.fit import misfit, wanted
+from anonyface.identities.fit import TOLERANCE, misfit, wanted
 from anonyface.identities.generator import Generator, PortraitSize
 from anonyface.identities.latents import (
     LONG_STEP,
@@ -24,7 +25,8 @@ from anonyface.identities.latents import (
     cross_at_random,
     together,
 )
-from anonyface.identities.people import People, load_pool, portrait_face
+from anonyface.identities.looks import LookReader
+from anonyface.identities.people import People, load_pool, one_look, portrait_face
 from anonyface.identities.screens import MAX_PSI, MIN_SOUND, Limits, hold_against
 from anonyface.landmarks.mesh import FaceMesh, five_points
 from anonyface.types import (
@@ -36,7 +38,7 @@ from anonyface.types import (
     Offer,
     Screens,
 )
-from anonyface.verification.encoder import DlibEncoder, similarity
+from anonyface.verification.encoder import DlibEncoder, similarity, unit
 
 Gender: TypeAlias = Literal["female", "male"]
 
@@ -45,6 +47,12 @@ PARENTS, CHILDREN = 24, 256
 NEAREST = 80
 """People of the pool, for each side, who are offered as they are: not as fitting as the children,
 but not related to each other."""
+CERTIFIED, FITS = 4, 0.75
+"""Portraits measured at most before the best of them is taken, and the distance for each side
+asked, in tolerances, that is near enough to take one at once."""
+MARGIN = 0.03
+"""What a similarity measured on a portrait must keep from its limit: cut out a little differently,
+the same portrait compares a little differently."""
 BARE_EYES = 28.0
 """Shade of eyes behind clear glasses: nobody asks for sunglasses."""
 RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.4, 0.05
@@ -90,7 +98,7 @@ class LatentIdentities:
 
     def __call__(self, request: IdentityRequest, /) -> Iterator[Offer]:
         """Offer nobodies, best first, each passing the screens and each somebody else."""
-        return self._offers(self.search(request), request)
+        return self._offers(self.search(request), request, related=False)
 
     def request(
         self,
@@ -117,8 +125,9 @@ class LatentIdentities:
     ) -> list[Identity]:
         """Return portraits of people who do not exist, each somebody else.
 
-        Unlike what a call offers, these were encoded as they are: ``embedding`` and ``screens`` are
-        measured on the portrait, and whoever fails a screen then is left out, too.
+        Unlike what a call offers, these were looked at: ``look``, ``embedding`` and ``screens`` are
+        measured on the portrait. Who fails a screen then is left out, too, and who turned out not
+        to look as asked gives way to somebody who does, if there is one.
 
         Args:
             gender: How they are to read; None if it does not matter, as for all that follow.
@@ -178,21 +187,53 @@ class LatentIdentities:
         return found
 
     def _certified(self, request: IdentityRequest) -> Identity:
-        """The first offer whose portrait passes the screens as well."""
-        for offer in self(request):
-            identity = offer.render()
-            embedding = self._encoder(identity.pixels, five_points(identity.mesh.points))
-            said = identity.screens
-            if said is None:  # not of this source
+        """The best of a few whose portraits pass the screens; the first that fits well."""
+        best, least = None, np.inf
+        asked = sum(not np.isnan(getattr(request.look, name)) for name in TOLERANCE)
+        enough = FITS * np.sqrt(asked)
+        offers = self._offers(self.search(request), request, related=True)
+        for offer in islice(offers, CERTIFIED):
+            identity = self._measured(offer.render(), request)
+            if identity is None or identity.look is None:
                 continue
-            screens = hold_against(embedding, request, psi=said.psi, sound=said.sound)
-            if self.limits.admit(screens):
-                return replace(identity, embedding=embedding, screens=screens)
-        raise InputError("nobody who fits this request passes the screens")
+            off = float(misfit(one_look(identity.look), request.look, mirrored=False)[0])
+            if off < least:
+                best, least = identity, off
+            if off < enough:
+                break
+        if best is None:
+            raise InputError("nobody who fits this request passes the screens")
+        return best
+
+    def _measured(self, identity: Identity, request: IdentityRequest) -> Identity | None:
+        """The identity with look, embedding and screens as measured; None if it fails a screen."""
+        landmarks = five_points(identity.mesh.points)
+        chip = self._encoder.chip(identity.pixels, landmarks)
+        views = self._encoder.views(chip)
+        embedding = unit(views.sum(axis=0))
+        said = identity.screens
+        if said is None:  # not of this source
+            return None
+        screens = hold_against(embedding, request, psi=said.psi, sound=said.sound)
+        if not self.limits.admit(screens, margin=MARGIN):
+            return None
+        look = self._looks(identity.pixels, identity.mesh, chip, views)
+        return replace(
+            identity,
+            embedding=embedding,
+            screens=screens,
+            look=look,
+            age=look.age,
+            gender="female" if look.p_female >= 0.5 else "male",
+        )
 
     @cached_property
     def _encoder(self) -> DlibEncoder:
         return DlibEncoder(threads=self.threads)
+
+    @cached_property
+    def _looks(self) -> LookReader:
+        return LookReader(threads=self.threads)
 
     def again(self, persona: str, request: IdentityRequest, /) -> Offer:
         """Offer the person of ``Identity.source`` again, with the pose and expression now asked.
@@ -250,8 +291,10 @@ class LatentIdentities:
             cross_at_random(nearest[:PARENTS], CHILDREN, rng, mirrored=mirrored),
         ]
 
-    def _offers(self, found: Candidates, request: IdentityRequest) -> Iterator[Offer]:
-        """Yield those who pass the screens and resemble nobody offered before."""
+    def _offers(
+        self, found: Candidates, request: IdentityRequest, *, related: bool
+    ) -> Iterator[Offer]:
+        """Yield those who pass the screens; unless they may be related, each is somebody else."""
         people = found.people
         left = self.limits.apart(people.embeddings, request)
         left &= self.model.psi(people.latents) <= MAX_PSI
@@ -261,7 +304,9 @@ class LatentIdentities:
                 return
             row = int(left.argmax())
             yield self._offer(found, row, request)
-            left &= similarity(people.embeddings, people.embeddings[row]) < self.limits.sibling
+            if not related:
+                near = similarity(people.embeddings, people.embeddings[row])
+                left &= near < self.limits.sibling
             left[row] = False
 
     def _screens(self, found: Candidates, row: int, request: IdentityRequest) -> Screens:
