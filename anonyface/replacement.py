@@ -10,6 +10,7 @@ import numpy as np
 
 from anonyface.errors import FaceError
 from anonyface.identities.source import LatentIdentities
+from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.subjects import Subject
 from anonyface.swapping.crop import cut_crop, paste, within
 from anonyface.swapping.engine import MeshSwapper
@@ -102,7 +103,7 @@ class Replacer:
             max_sibling_similarity=self.sibling_threshold,
             threads=threads,
         )
-        self.swapper = swapper or MeshSwapper()
+        self.swapper = swapper or MeshSwapper(irises=IrisLandmarks(threads=threads))
 
     def plan(self, subjects: Sequence[Subject | FaceError], seeds: Sequence[int]) -> list[Plan]:
         """Reserve people for every face, before anything is changed.

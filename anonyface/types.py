@@ -210,6 +210,8 @@ class Identity:
             `anonyface.identities.source.LatentIdentities` understands, e.g. ``"pool:12x345@0.40"``.
         look: How the portrait reads, None if its source does not know.
         screens: What it was held against, None if its source does not tell.
+        irises: (2, 5, 2) float32 from `anonyface.landmarks.iris`, in pixels of the portrait; None
+            leaves its gaze as it is.
     """
 
     pixels: ImageArray
@@ -222,6 +224,7 @@ class Identity:
     source: str
     look: Look | None = None
     screens: Screens | None = None
+    irises: FloatArray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pixels", freeze(self.pixels, np.uint8, (None, None, 3), "pixels"))

@@ -28,11 +28,13 @@ from anonyface.identities.latents import (
 from anonyface.identities.looks import LookReader
 from anonyface.identities.people import People, load_pool, one_look, portrait_face
 from anonyface.identities.screens import MAX_PSI, MIN_SOUND, Limits, hold_against
+from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.landmarks.mesh import FaceMesh, five_points
 from anonyface.types import (
     FloatArray,
     Identity,
     IdentityRequest,
+    ImageArray,
     Look,
     Mesh,
     Offer,
@@ -41,6 +43,8 @@ from anonyface.types import (
 from anonyface.verification.encoder import DlibEncoder, similarity, unit
 
 Gender: TypeAlias = Literal["female", "male"]
+Portrait: TypeAlias = tuple[ImageArray, Mesh, FloatArray]
+"""Pixels, mesh and irises."""
 
 PARENTS, CHILDREN = 24, 256
 """People who come nearest to what is asked, and children bred from them; both for each side."""
@@ -55,7 +59,7 @@ MARGIN = 0.03
 the same portrait compares a little differently."""
 BARE_EYES = 28.0
 """Shade of eyes behind clear glasses: nobody asks for sunglasses."""
-RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.4, 0.05
+RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.3, 0.04
 """A nobody costs the more the closer it is to the original: far ones need no redraw."""
 OFFERS = 40
 """How many are offered at most."""
@@ -91,9 +95,8 @@ class LatentIdentities:
         self.model = LatentModel(threads=threads)
         self.generator = Generator(threads=threads)
         self.mesh = FaceMesh(threads=threads)
-        self._cache: OrderedDict[tuple[bytes, bool, int], tuple[NDArray[np.uint8], Mesh]] = (
-            OrderedDict()
-        )
+        self.irises = IrisLandmarks(threads=threads)
+        self._cache: OrderedDict[tuple[bytes, bool, int], Portrait] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, request: IdentityRequest, /) -> Iterator[Offer]:
@@ -327,7 +330,7 @@ class LatentIdentities:
         size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256
         mirrored = bool(found.recipe.mirrored[0])
         latent = found.people.latents[0]
-        pixels, mesh = self._portrait(latent, mirrored, size)
+        pixels, mesh, irises = self._portrait(latent, mirrored, size)
         look = found.people.look(0, mirrored=mirrored)
         gender: Gender = "female" if look.p_female >= 0.5 else "male"
         return Identity(
@@ -341,11 +344,10 @@ class LatentIdentities:
             source=found.persona(0),
             look=look,
             screens=self._screens(found, 0, request),
+            irises=irises,
         )
 
-    def _portrait(
-        self, latent: FloatArray, mirrored: bool, size: PortraitSize
-    ) -> tuple[NDArray[np.uint8], Mesh]:
+    def _portrait(self, latent: FloatArray, mirrored: bool, size: PortraitSize) -> Portrait:
         key = (latent.tobytes(), mirrored, size)
         with self._lock:
             if key in self._cache:
@@ -355,8 +357,9 @@ class LatentIdentities:
         if mirrored:
             pixels = np.ascontiguousarray(pixels[:, ::-1])
         mesh = self.mesh(pixels, [portrait_face(size)])[0]
+        portrait = pixels, mesh, self.irises(pixels, mesh)
         with self._lock:
-            self._cache[key] = (pixels, mesh)
+            self._cache[key] = portrait
             while len(self._cache) > CACHE_SIZE:
                 self._cache.popitem(last=False)
-        return pixels, mesh
+        return portrait

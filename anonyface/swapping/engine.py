@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 
 from anonyface.errors import FaceError
+from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.landmarks.skin import fit_skin, to_lab
+from anonyface.swapping.gaze import match_gaze
 from anonyface.swapping.mask import (
     Regions,
     build_regions,
@@ -19,12 +21,14 @@ from anonyface.swapping.mask import (
 )
 from anonyface.swapping.texture import match_texture
 from anonyface.swapping.tone import limit_casts, limit_highlights, match_contrast, match_shading
-from anonyface.swapping.warp import blend_geometry, warp_portrait
+from anonyface.swapping.warp import CONTROL, blend_geometry, warp_portrait
 from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
 
 WORK_PX = 420
 """Wider faces are worked on at this width and enlarged: the portrait has no more to give."""
 
+GAZE_PX = 40
+"""Width of a face from which one sees where it looks."""
 STRAND = 0.012
 """Half the width of strands of hair that are kept out of the blend, in face widths."""
 
@@ -36,10 +40,12 @@ class MeshSwapper:
     Attributes:
         shape: Share of the original's geometry kept for eyes, brows, nose and cheeks.
         mouth: The same for the mouth, which carries the expression.
+        irises: Finds the original's irises, so that its gaze is kept; None leaves the identity's.
     """
 
-    shape: float = 0.3
+    shape: float = 0.15
     mouth: float = 0.65
+    irises: IrisLandmarks | None = None
 
     def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
         """Return the crop with the new face in it.
@@ -73,13 +79,27 @@ class MeshSwapper:
         mask = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
         return np.clip(large, 0, 255).astype(np.float32), np.asarray(mask, dtype=np.float32)
 
+    def _warp(
+        self, pixels: ImageArray, mesh: Mesh, identity: Identity, placed: FloatArray
+    ) -> FloatArray:
+        """The portrait bent onto the crop, its eyes looking where the original's look."""
+        height, width = pixels.shape[:2]
+        source = identity.mesh.points
+        points = source[CONTROL, :2]
+        if self.irises and identity.irises is not None and face_width(mesh.points) >= GAZE_PX:
+            target = mesh.points, self.irises(pixels, mesh)
+            if eyes := match_gaze(target, (source, identity.irises), placed):
+                points = np.concatenate([points, eyes.source])
+                placed = np.concatenate([placed, eyes.placed])
+        return warp_portrait(identity.pixels, points, placed, (width, height))
+
     def _swap(
         self, pixels: ImageArray, mesh: Mesh, identity: Identity
     ) -> tuple[FloatArray, FloatArray]:
         """New face (h, w, 3) float32 over the whole crop, and alpha (h, w)."""
         (height, width), points = pixels.shape[:2], mesh.points
         placed = blend_geometry(points, identity.mesh.points, shape=self.shape, mouth=self.mouth)
-        new = warp_portrait(identity.pixels, identity.mesh.points, placed, (width, height))
+        new = self._warp(pixels, mesh, identity, placed)
         old = pixels.astype(np.float32)
         regions = build_regions(points, (height, width))
         size = face_width(points)

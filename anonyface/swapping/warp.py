@@ -23,8 +23,9 @@ _MOUTH = np.concatenate([topo.LIPS_OUTER[::2], topo.LIPS_INNER])
 _CHEEKS = np.concatenate([topo.LEFT_CHEEK[::2], topo.RIGHT_CHEEK[::2]])
 CONTROL = np.concatenate([topo.FACE_OVAL, _FEATURES, _MOUTH, _CHEEKS])
 """Mesh points the spline goes through: every second one of the dense outlines is enough."""
-STIFFNESS = 1e-3
-"""Weight of the bending energy, in units where the face is 1 wide."""
+STIFFNESS, FIRM = 1e-3, 1e-5
+"""Weight of the bending energy, in units where the face is 1 wide: for control points, which are
+noisy, and for points that must have their place."""
 GRID_STEP = 0.04
 """Distance of the grid points at which the spline is evaluated, in face widths."""
 
@@ -62,16 +63,17 @@ def blend_geometry(
 
 def warp_portrait(
     portrait: ImageArray,
-    source: FloatArray,
+    points: FloatArray,
     placed: FloatArray,
     size_wh: tuple[int, int],
 ) -> FloatArray:
-    """Resample a portrait so that its control points land on ``placed``.
+    """Resample a portrait so that some of its points land on ``placed``.
 
     Args:
         portrait: (S, S, 3) RGB uint8.
-        source: (468, 3) mesh in portrait coordinates.
-        placed: (len(CONTROL), 2) positions in the output.
+        points: (k, 2) in portrait coordinates: the control points, then those that must have their
+            place exactly.
+        placed: (k, 2) positions in the output.
         size_wh: Width and height of the output.
 
     Returns:
@@ -80,7 +82,7 @@ def warp_portrait(
     Raises:
         FaceError: If the spline has no solution.
     """
-    points = source[CONTROL, :2].astype(np.float64)
+    points = points.astype(np.float64)
     scale = float(np.hypot(*fit_similarity(points, placed)[:, 0]))
     if scale < 0.75:  # shrinking: average first, so that the remap skips no pixel
         side = max(16, round(portrait.shape[0] * scale))
@@ -89,7 +91,7 @@ def warp_portrait(
             cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8
         )
         points = (points + 0.5) * factor - 0.5
-    field = _spline_field(placed.astype(np.float64), points, size_wh)
+    field = _spline_field(placed.astype(np.float64), np.asarray(points), size_wh)
     warped = cv2.remap(
         portrait,
         field[..., 0],
@@ -121,7 +123,8 @@ def _spline_field(
 def _solve(knots: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np.float64]:
     count = len(knots)
     system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _kernel(knots, knots) + STIFFNESS * np.eye(count)
+    stiffness = np.where(np.arange(count) < len(CONTROL), STIFFNESS, FIRM)
+    system[:count, :count] = _kernel(knots, knots) + np.diag(stiffness)
     system[:count, count] = 1
     system[:count, count + 1 :] = knots
     system[count:, :count] = system[:count, count:].T

@@ -33,7 +33,7 @@ def identity(people: list[NDArray[np.uint8]], meshes: list[Mesh]) -> Identity:
 
 def test_a_warp_onto_itself_changes_nothing(people: list, meshes: list[Mesh]) -> None:
     portrait, points = people[0], meshes[0].points
-    warped = warp_portrait(portrait, points, points[CONTROL, :2], (1024, 1024))
+    warped = warp_portrait(portrait, points[CONTROL, :2], points[CONTROL, :2], (1024, 1024))
     inner = slice(420, 620)
     # The spline is regularised: points move by hundredths of a pixel.
     assert np.abs(warped[inner, inner] - portrait[inner, inner]).mean() < 1.0
@@ -45,7 +45,7 @@ def test_control_points_land_where_they_should(meshes: list[Mesh]) -> None:
     ramp = np.zeros((1024, 1024, 3), np.uint8)
     ramp[..., 0] = (np.arange(1024) // 4)[None]
     ramp[..., 1] = (np.arange(1024) // 4)[:, None]
-    warped = warp_portrait(ramp, source, placed, (256, 256))
+    warped = warp_portrait(ramp, source[CONTROL, :2], placed, (256, 256))
     xy = placed.round().astype(int)
     got = warped[xy[:, 1], xy[:, 0], :2] * 4
     # One grey level is four pixels of the portrait, and the target was rounded to a pixel (= 4).
