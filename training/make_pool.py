@@ -21,16 +21,17 @@ from training.samples import AGE_EDGES, Samples, cells, column, load
 
 TONE_EDGES = (10, 28, 41, 55)  # Chardon et al. 1991
 YAW_EDGES = (-22, -8, 8, 22)
-MIN_CLEAR, MIN_SCORE, MIN_PRESENCE, MIN_SOUND = 0.6, 0.95, 0.95, 0.6
+MIN_CLEAR, MIN_SCORE, MIN_PRESENCE, MIN_SOUND, MAX_HAT = 0.6, 0.95, 0.95, 0.6, 0.4
 
 
-def good(samples: Samples, sound: FloatArray) -> NDArray[np.bool_]:
+def good(samples: Samples, sound: FloatArray, hat: FloatArray) -> NDArray[np.bool_]:
     """(n,) which portraits may be worn."""
     return np.asarray(
         (column(samples.rows, "clear") >= MIN_CLEAR)
         & (column(samples.rows, "score") >= MIN_SCORE)
         & (column(samples.rows, "presence") >= MIN_PRESENCE)
         & (sound >= MIN_SOUND)
+        & (hat <= MAX_HAT)
     )
 
 
@@ -93,8 +94,8 @@ def main() -> None:
     args = parser.parse_args()
     samples = load(args.samples)
     with np.load(args.samples / "judged.npz", allow_pickle=False) as judged:
-        sound = judged["sound"]
-    passed = np.flatnonzero(good(samples, sound))
+        sound, hat = judged["sound"], judged["hat"]
+    passed = np.flatnonzero(good(samples, sound, hat))
     rng = np.random.default_rng(args.seed)
     taken = passed[spread_evenly(samples.rows[passed], args.count, rng)]
     rows = samples.rows[taken]

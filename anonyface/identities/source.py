@@ -59,10 +59,11 @@ MARGIN = 0.03
 the same portrait compares a little differently."""
 BARE_EYES = 28.0
 """Shade of eyes behind clear glasses: nobody asks for sunglasses."""
-RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.3, 0.04
+RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.37, 0.05
 """A nobody costs the more the closer it is to the original: far ones need no redraw."""
-OFFERS = 40
-"""How many are offered at most."""
+OFFERS, ALIKE = 40, 0.72
+"""How many are offered at most, and how similar they may be to each other: what failed once would
+fail again."""
 SPREAD = 0.45
 """Randomness of the choice, in units of the distance: keeps photos unlinkable."""
 LARGE_FACE_PX = 170
@@ -297,7 +298,7 @@ class LatentIdentities:
     def _offers(
         self, found: Candidates, request: IdentityRequest, *, related: bool
     ) -> Iterator[Offer]:
-        """Yield those who pass the screens; unless they may be related, each is somebody else."""
+        """Yield those who pass the screens; unless related ones are wanted, none is like another."""
         people = found.people
         left = self.limits.apart(people.embeddings, request)
         left &= self.model.psi(people.latents) <= MAX_PSI
@@ -309,7 +310,7 @@ class LatentIdentities:
             yield self._offer(found, row, request)
             if not related:
                 near = similarity(people.embeddings, people.embeddings[row])
-                left &= near < self.limits.sibling
+                left &= near < ALIKE
             left[row] = False
 
     def _screens(self, found: Candidates, row: int, request: IdentityRequest) -> Screens:
