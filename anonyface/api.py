@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from os import PathLike
 from typing import Any
 
 from anonyface.config import Config
@@ -29,6 +30,7 @@ from anonyface.types import (
     MetadataPolicy,
     Method,
     OnFailure,
+    Region,
     Swapper,
     Unsure,
     Verify,
@@ -56,7 +58,8 @@ class Anonymizer:
             the first encoder or (n, 256) of both side by side.
         denylist: People whom no synthetic person may resemble, though they are in none of the
             photos; given like ``protect``.
-        method: See `anonyface.config.Config`, as for the following eight.
+        method: See `anonyface.config.Config`, as for the following nine.
+        region: What of a face is replaced.
         detail: How hard to look for faces.
         on_failure: What happens to a face that can't be replaced or verified.
         unsure: What happens to a face that might be a protected person.
@@ -68,7 +71,8 @@ class Anonymizer:
         threads: Threads for inference, 0 for all usable cores.
         detector: Replaces the built-in face detector.
         identities: Replaces the built-in source of nobodies.
-        swapper: Replaces the built-in swap engine.
+        swapper: Replaces the built-in swap engine; a path is an ONNX file of the inswapper type
+            with its ArcFace encoder beside it, see `anonyface.swapping.inswapper`.
         encoder: Replaces the first identity encoder; must use its scale of similarity.
 
     Raises:
@@ -82,6 +86,7 @@ class Anonymizer:
         protect: Sequence[Any] | Any = (),
         denylist: Sequence[Any] | Any = (),
         method: Method = Config.method,
+        region: Region = Config.region,
         detail: Detail = Config.detail,
         on_failure: OnFailure = Config.on_failure,
         unsure: Unsure = Config.unsure,
@@ -93,11 +98,12 @@ class Anonymizer:
         threads: int = Config.threads,
         detector: Detector | None = None,
         identities: IdentitySource | None = None,
-        swapper: Swapper | None = None,
+        swapper: Swapper | str | PathLike[str] | None = None,
         encoder: Encoder | None = None,
     ) -> None:
         self.config = Config(
             method=method,
+            region=region,
             detail=detail,
             on_failure=on_failure,
             unsure=unsure,
@@ -116,6 +122,10 @@ class Anonymizer:
         # Another's detector may know places, not pictures: it is asked again as it is.
         find = detector or partial(mirrored_faces, FaceFinder(detail="fast", threads=threads))
         self._final_look = FinalLook(find=find, encoder=self._encoder, threads=threads)
+        if isinstance(swapper, str | PathLike):
+            from anonyface.swapping.inswapper import InswapperSwapper
+
+            swapper = InswapperSwapper(swapper, threads=threads)
         self._identities, self._swapper = identities, swapper
         if method == "synthetic":
             self._replace  # noqa: B018 - load its models now: a broken one is an error here
@@ -137,6 +147,7 @@ class Anonymizer:
             denied=self._denied.embeddings,
             identities=self._identities,
             swapper=self._swapper,
+            region=self.config.region,
             threads=threads,
         )
 
@@ -285,6 +296,7 @@ def anonymize(
     keep_largest: int = 0,
     keep_central: bool = False,
     method: Method = Config.method,
+    region: Region = Config.region,
     detail: Detail = Config.detail,
     on_failure: OnFailure = Config.on_failure,
     unsure: Unsure = Config.unsure,
@@ -310,6 +322,7 @@ def anonymize(
         protect=protect,
         denylist=denylist,
         method=method,
+        region=region,
         detail=detail,
         on_failure=on_failure,
         unsure=unsure,

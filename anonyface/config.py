@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any, get_args
 
 from anonyface.errors import InputError
-from anonyface.types import Detail, MetadataPolicy, Method, OnFailure, Unsure, Verify
+from anonyface.types import Detail, MetadataPolicy, Method, OnFailure, Region, Unsure, Verify
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Config:
     Attributes:
         method: "synthetic" puts a nobody in place of a face; "blur", "pixelate" and "solid" cover
             it.
+        region: What of a face is replaced. "eyes" and "mouth" leave the rest, which identifies
+            people: most outcomes are not verified then, and say so. Only with "synthetic".
         detail: How hard to look for faces.
         on_failure: "redact" covers a face that can't be replaced or verified, "raise" raises its
             `FaceError` and returns no image.
@@ -32,6 +34,7 @@ class Config:
     """
 
     method: Method = "synthetic"
+    region: Region = "face"
     detail: Detail = "normal"
     on_failure: OnFailure = "redact"
     unsure: Unsure = "replace"
@@ -45,6 +48,7 @@ class Config:
     def __post_init__(self) -> None:
         for name, allowed in (
             ("method", get_args(Method)),
+            ("region", get_args(Region)),
             ("detail", get_args(Detail)),
             ("on_failure", get_args(OnFailure)),
             ("unsure", get_args(Unsure)),
@@ -57,6 +61,8 @@ class Config:
             if value not in allowed:
                 known = ", ".join(map(str, allowed))
                 raise InputError(f"{name} must be one of {known}, not {value!r}")
+        if self.region != "face" and self.method != "synthetic":
+            raise InputError(f"region {self.region!r} needs method synthetic, not {self.method!r}")
         if self.seed is not None and (
             isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0
         ):

@@ -14,6 +14,7 @@ from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.subjects import Subject
 from anonyface.swapping.crop import cut_crop, paste, within
 from anonyface.swapping.engine import MeshSwapper
+from anonyface.swapping.region import limit_to_region
 from anonyface.types import (
     Check,
     Crop,
@@ -25,6 +26,7 @@ from anonyface.types import (
     ImageArray,
     Offer,
     Patch,
+    Region,
     Swapper,
 )
 from anonyface.verification.check import EncoderName, Reading, Verifier, match_threshold
@@ -82,6 +84,7 @@ class Replacer:
             resemble either; None for none.
         identities: Source of nobodies, None for the built-in one.
         swapper: Swap engine, None for the mesh swapper.
+        region: What of a face is replaced.
         threads: Threads for inference, 0 for all usable cores.
     """
 
@@ -93,11 +96,12 @@ class Replacer:
         denied: FloatArray | None = None,
         identities: IdentitySource | None = None,
         swapper: Swapper | None = None,
+        region: Region = "face",
         threads: int = 0,
     ) -> None:
         self.sibling_threshold = match_threshold("1e-3")
         self.verifier = verifier
-        self.protected, self.denied = protected, denied
+        self.protected, self.denied, self.region = protected, denied, region
         self.identities = identities or LatentIdentities(
             max_resemblance=match_threshold("1e-2"),
             max_sibling_similarity=self.sibling_threshold,
@@ -197,16 +201,26 @@ class Replacer:
             if self._doubles(offer, given.offered):
                 continue
             identity = offer.render()
-            patch = within(self.swapper(crop, mesh, identity), subject.face, crop)
+            patch = limit_to_region(self.swapper(crop, mesh, identity), crop, mesh, self.region)
+            patch = within(patch, subject.face, crop)
+            # Who asks for a part of a face gets it: the least similar of all, and told as it is.
+            settle = self.region != "face" and offer is plan.offers[-1]
             checks, refusal = self._check(
-                original, subject, patch, crop, known=known, others=plan.others, given=given
+                original,
+                subject,
+                patch,
+                crop,
+                known=known,
+                others=plan.others,
+                given=given,
+                settle=settle,
             )
             if refusal:
                 refusals.append(refusal)
                 continue
             paste(out, patch, window)
             given.offered.append(offer.embedding)
-            return _outcome(subject, identity, checks, len(refusals))
+            return _outcome(subject, identity, checks, len(refusals), self.region)
         if not refusals:
             raise FaceError("everybody who fits is taken", stage="identities", face=subject.face)
         raise FaceError(
@@ -244,12 +258,16 @@ class Replacer:
         known: dict[EncoderName, Reading],
         others: Sequence[FloatArray],
         given: Given,
+        settle: bool,
     ) -> tuple[tuple[Check, ...], str]:
-        """Return what the judges say of a new face, and why it is refused; note who is worn."""
+        """Return what the judges say of a new face, and why it is refused; note who is worn.
+
+        With ``settle`` it is not refused for being recognisable: the checks tell.
+        """
         if subject.face.size < VERIFY_FACE_PX:
             return (), ""
         verdict = self.verifier(original, subject, patch, crop, known=known)
-        if not all(check.passed for check in verdict.checks):
+        if not settle and not all(check.passed for check in verdict.checks):
             failed = verdict.checks[-1]
             return verdict.checks, f"still recognisable (similarity {failed.after:.2f})"
         if resembled := self._resembles(verdict.embedding, subject.face.size, others, given):
@@ -274,12 +292,20 @@ class Replacer:
 
 
 def _outcome(
-    subject: Subject, identity: Identity, checks: tuple[Check, ...], redraws: int
+    subject: Subject,
+    identity: Identity,
+    checks: tuple[Check, ...],
+    redraws: int,
+    region: Region,
 ) -> FaceOutcome:
     look = subject.look
     reason = "replaced by a synthetic person"
+    if region != "face":
+        reason = f"only the {region} replaced, as asked"
     if not checks:
         reason += f", too small to verify ({subject.face.size:.0f} px)"
+    elif not all(check.passed for check in checks):
+        reason += f", not verified: still recognisable (similarity {checks[-1].after:.2f})"
     elif redraws:
         reason += f", after {redraws} redraw{'s' if redraws > 1 else ''}"
     first = checks[0] if checks else None

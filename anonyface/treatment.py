@@ -115,11 +115,18 @@ class Treatment:
             FaceError: Somebody is still there and ``on_failure`` is "raise".
         """
         done, faces = list(outcomes), [o.face for o in outcomes]
+        # Of whom only a part was replaced may be recognised, and the outcome says so already.
+        finished = [all(check.passed for check in o.checks) for o in done]
         gone = [
-            subject.embedding if isinstance(subject, Subject) and o.action != "kept" else None
-            for subject, o in zip(subjects, outcomes, strict=False)
+            subject.embedding
+            if isinstance(subject, Subject) and o.action != "kept" and whole
+            else None
+            for subject, o, whole in zip(subjects, outcomes, finished, strict=False)
         ]
-        findings = self.final_look(out, faces, [o.action == "replaced" for o in done], gone)
+        replaced = [
+            o.action == "replaced" and whole for o, whole in zip(done, finished, strict=True)
+        ]
+        findings = self.final_look(out, faces, replaced, gone)
         missed = [finding.face for finding in findings if finding.index is None]
         decisions = iter(decide([*faces, *missed])[len(faces) :] if missed else ())
         for finding in findings:

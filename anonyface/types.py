@@ -30,6 +30,7 @@ Detail: TypeAlias = Literal["fast", "normal", "thorough"]
 OnFailure: TypeAlias = Literal["redact", "raise"]
 Unsure: TypeAlias = Literal["replace", "keep", "raise"]
 Verify: TypeAlias = Literal["normal", "strict"]
+Region: TypeAlias = Literal["face", "eyes", "mouth"]
 MetadataPolicy: TypeAlias = Literal["clean", "keep", "none"]
 Verdict: TypeAlias = Literal["keep", "replace", "unsure"]
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,10 +54,10 @@ class Made:
 
     def __init__(self):
         self.anonymizer = FakeAnonymizer()
-        self.config = self.protect = None
+        self.config = self.protect = self.swapper = None
 
-    def make(self, config, *, protect=(), denylist=()):
-        self.config, self.protect = config, protect
+    def make(self, config, *, protect=(), denylist=(), swapper=None):
+        self.config, self.protect, self.swapper = config, protect, swapper
         if "gone.jpg" in protect:
             raise InputError("gone.jpg: No such file or directory")
         return self.anonymizer
@@ -139,7 +140,9 @@ def test_options_reach_the_anonymizer(run, made, photos):
     assert made.protect == ("me.jpg", "you.jpg")
     assert made.anonymizer.calls == [("photo.jpg", (0, 2, 5), ())]
     assert (photos / "new.png").exists()
-    run("photo.jpg", "--only", "1")
+    assert made.swapper is None
+    run("photo.jpg", "--only", "1", "--region", "eyes", "--swapper", "my.onnx")
+    assert (made.config.region, made.swapper) == ("eyes", Path("my.onnx"))
     assert made.anonymizer.calls[1] == ("photo.jpg", (), (1,))
 
 
@@ -275,7 +278,7 @@ def test_bad_use_is_one_line_and_exit_code_2(run, made, photos, arguments, messa
     ],
 )
 def test_errors_before_the_first_photo(run, monkeypatch, photos, error, code):
-    def fail(config, *, protect=(), denylist=()):
+    def fail(config, *, protect=(), denylist=(), swapper=None):
         raise error
 
     monkeypatch.setattr(options, "make_anonymizer", fail)

@@ -20,7 +20,7 @@ from anonyface.terminal import (
     tell,
     write_json,
 )
-from anonyface.types import Detail, MetadataPolicy, Method, OnFailure, Unsure, Verify
+from anonyface.types import Detail, MetadataPolicy, Method, OnFailure, Region, Unsure, Verify
 
 if TYPE_CHECKING:
     from anonyface.media.signing import Algorithm
@@ -67,6 +67,19 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
     show_default=True,
     help="What to put in place of a face.",
 )
+@click.option(
+    "--region",
+    type=click.Choice(get_args(Region)),
+    default=Config.region,
+    show_default=True,
+    help="What of a face is replaced; with less than the face, people stay recognisable.",
+)
+@click.option(
+    "--swapper",
+    type=Path,
+    metavar="ONNX",
+    help="Your own swap network (inswapper type), its ArcFace encoder beside it.",
+)
 @options.detail
 @click.option(
     "--on-failure",
@@ -108,6 +121,12 @@ def _version(context: click.Context, option: click.Parameter, wanted: bool) -> N
 @options.threads
 @click.option("--json", "json_path", metavar="FILE", help="Write a report, - for stdout.")
 @click.option("--html", "html_path", metavar="FILE", help="Write a page to look the results over.")
+@click.option(
+    "--compare",
+    type=Path,
+    metavar="FOLDER",
+    help="Write pictures before, after and difference there; they show the original faces.",
+)
 @click.option("--overwrite", is_flag=True, help="Make results anew that exist.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @options.debug
@@ -124,6 +143,8 @@ def anonymize(
     keep_largest: int,
     keep_central: bool,
     method: Method,
+    region: Region,
+    swapper: Path | None,
     detail: Detail,
     on_failure: OnFailure,
     verify: Verify,
@@ -136,6 +157,7 @@ def anonymize(
     threads: int,
     json_path: str | None,
     html_path: str | None,
+    compare: Path | None,
     overwrite: bool,
     quiet: bool,
     debug: bool,
@@ -154,6 +176,7 @@ def anonymize(
     signer = options.make_signer(sign_cert, sign_key, sign_algorithm)
     config = Config(
         method=method,
+        region=region,
         detail=detail,
         on_failure=on_failure,
         unsure=unsure,
@@ -164,7 +187,9 @@ def anonymize(
         seed=seed,
         threads=threads,
     )
-    anonymizer = options.make_anonymizer(config, protect=protect, denylist=denylist)
+    anonymizer = options.make_anonymizer(
+        config, protect=protect, denylist=denylist, swapper=swapper
+    )
     run = partial(anonymizer, keep_largest=keep_largest, keep_central=keep_central)
     entries: list[dict[str, Any] | None] = []
     pages: list[ReviewEntry] = []
@@ -177,6 +202,10 @@ def anonymize(
                 from anonyface.review_page import review_entry
 
                 pages.append(review_entry(done.name, done.result))
+            if compare is not None and done.result is not None:
+                from anonyface.comparison import write_comparison
+
+                write_comparison(done.path, done.result, compare)
             errors.extend([type(done.error)] if done.error else [])
     if json_path:
         write_json(json_path, RUN_SCHEMA, entries)

@@ -118,7 +118,11 @@ allow_repeats = click.option(
 
 
 def make_anonymizer(
-    config: Config, *, protect: Sequence[str] = (), denylist: Sequence[str] = ()
+    config: Config,
+    *,
+    protect: Sequence[str] = (),
+    denylist: Sequence[str] = (),
+    swapper: Path | None = None,
 ) -> Anonymizer:
     """Return an `Anonymizer`; the place where the heavy imports happen.
 
@@ -126,9 +130,10 @@ def make_anonymizer(
         config: The options.
         protect: Photos of people who stay, and galleries.
         denylist: Photos of people no synthetic one may resemble, and galleries.
+        swapper: A user's swap network, None for the built-in engine.
 
     Raises:
-        InputError: If a photo of a person is not usable.
+        InputError: If a photo of a person or a user's network is not usable.
         WeightsError: If a model is missing or corrupt.
     """
     from anonyface.api import Anonymizer
@@ -138,7 +143,7 @@ def make_anonymizer(
         [open_gallery(p) if is_gallery(p) else p for p in given] for given in (protect, denylist)
     )
     try:
-        return _anonymizer(Anonymizer, config, people, denied)
+        return _anonymizer(Anonymizer, config, people, denied, swapper)
     except SeveralFaces as error:
         raise InputError(f"{error}; see {_draw_faces(error)}") from error
 
@@ -162,11 +167,13 @@ def _anonymizer(
     config: Config,
     protect: Sequence[str | Gallery],
     denylist: Sequence[str | Gallery],
+    swapper: Path | None,
 ) -> Anonymizer:
     return make(
         protect=protect,
         denylist=denylist,
         method=config.method,
+        region=config.region,
         detail=config.detail,
         on_failure=config.on_failure,
         unsure=config.unsure,
@@ -176,6 +183,7 @@ def _anonymizer(
         mark=config.mark,
         seed=config.seed,
         threads=config.threads,
+        swapper=swapper,
     )
 
 

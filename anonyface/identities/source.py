@@ -298,7 +298,7 @@ class LatentIdentities:
     def _offers(
         self, found: Candidates, request: IdentityRequest, *, related: bool
     ) -> Iterator[Offer]:
-        """Yield those who pass the screens; unless related ones are wanted, none is like another."""
+        """Yield those who pass the screens; unless related ones do, none is like another."""
         people = found.people
         left = self.limits.apart(people.embeddings, request)
         left &= self.model.psi(people.latents) <= MAX_PSI
