@@ -32,10 +32,11 @@ from anonyface.types import (
 from anonyface.verification.check import EncoderName, Reading, Verifier, match_threshold
 from anonyface.verification.encoder import similarity
 
-TRIES = 4
-"""Identities put on before a face is covered: the first one and three redraws."""
+NEAR_TRIES, FAR_TRIES = 3, 2
+"""Redraws before a face is covered: first from among those who fit nearly as well as the first
+choice, then from all."""
 SHORT_LIST, LONG_LIST = 9, 40
-"""Offers among which the redraws, and those among which the last one is looked for."""
+"""Offers among which the near and the far redraws are looked for."""
 MIN_FACE_PX = 12
 """Smaller faces carry too little to bend a mesh to: they are covered."""
 DOUBTFUL_SCORE, DOUBTFUL_PRESENCE = 0.8, 0.5
@@ -157,15 +158,15 @@ class Replacer:
     def _choose(self, request: IdentityRequest, subject: Subject) -> tuple[Offer, ...]:
         """The offer that fits best; for redraws those that resemble the original least.
 
-        The last try is the least similar of a longer list: a lesser fit, but better than a cover.
+        The last tries are the least similar of a longer list: lesser fits, better than a cover.
         """
 
         def resemblance(offer: Offer) -> float:
             return float(similarity(offer.embedding, subject.embedding))
 
         offers = list(islice(self.identities(request), LONG_LIST))
-        near = sorted(offers[1:SHORT_LIST], key=resemblance)[: TRIES - 2]
-        far = sorted(offers[SHORT_LIST:], key=resemblance)[:1]
+        near = sorted(offers[1:SHORT_LIST], key=resemblance)[:NEAR_TRIES]
+        far = sorted(offers[SHORT_LIST:], key=resemblance)[:FAR_TRIES]
         return (*offers[:1], *near, *far)
 
     def _without_doubles(self, plan: Plan, plans: Sequence[Plan]) -> Plan:

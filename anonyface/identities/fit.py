@@ -15,7 +15,7 @@ Array: TypeAlias = NDArray[np.float32]
 TOLERANCE = {
     "p_female": 0.15,
     "age": 4.5,
-    "skin_tone": 14.0,
+    "skin_tone": 10.0,
     "yaw": 3.0,
     "pitch": 5.5,
     "mouth_open": 0.055,
