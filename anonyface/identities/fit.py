@@ -40,8 +40,8 @@ TONE_REACH = 20.0
 """How far from what the group lets expect a tone is believed: beyond, it is the light."""
 OTHER_GENDER = 4.0
 """Distance added for a nobody of the other gender, as far as the original's was sure."""
-CHILD_AGE = 14.0
-"""Children get children: across this age the distance in age counts four times."""
+CHILD_AGE = 17.0
+"""Children get children, and nobody else does: across this age the distance in age counts four times."""
 WEARS = 0.7
 HAS_GLASSES, HAS_NONE = 0.8, 0.12
 """Who seems to wear glasses gets a nobody who surely does; all others one who does not."""

@@ -61,6 +61,8 @@ BARE_EYES = 28.0
 """Shade of eyes behind clear glasses: nobody asks for sunglasses."""
 RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.37, 0.05
 """A nobody costs the more the closer it is to the original: far ones need no redraw."""
+LESSER_FIT = 2.0
+"""Distance beyond that of the best from which on nobody is offered: a cover is better."""
 OFFERS, ALIKE = 40, 0.72
 """How many are offered at most, and how similar they may be to each other: what failed once would
 fail again."""
@@ -301,6 +303,7 @@ class LatentIdentities:
         """Yield those who pass the screens; unless related ones do, none is like another."""
         people = found.people
         left = self.limits.apart(people.embeddings, request)
+        left &= found.misfits <= found.misfits.min(initial=np.inf) + LESSER_FIT
         left &= self.model.psi(people.latents) <= MAX_PSI
         left &= people.column("sound") >= MIN_SOUND
         for _ in range(OFFERS):

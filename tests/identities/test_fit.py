@@ -75,9 +75,9 @@ def test_what_always_shows_costs_most(changes: dict[str, float]) -> None:
 
 
 def test_children_are_for_children() -> None:
-    child, teenager = replace(ASKED, age=12.0), replace(ASKED, age=16.0)
+    child, teenager = replace(ASKED, age=15.0), replace(ASKED, age=19.0)
     far = misfit(somebody(teenager), child, mirrored=False)[0]
-    near = misfit(somebody(replace(ASKED, age=8.0)), child, mirrored=False)[0]
+    near = misfit(somebody(replace(ASKED, age=11.0)), child, mirrored=False)[0]
     assert far > 3 * near
 
 
