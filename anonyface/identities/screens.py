@@ -36,13 +36,15 @@ class Limits:
             and screens.sound >= MIN_SOUND
         )
 
-    def apart(self, embeddings: FloatArray, request: IdentityRequest) -> NDArray[np.bool_]:
-        """(n,) which of many people resemble nobody a request names."""
+    def apart(
+        self, embeddings: FloatArray, request: IdentityRequest, *, margin: float = 0.0
+    ) -> NDArray[np.bool_]:
+        """(n,) which of many people resemble nobody a request names, with a margin."""
         real = [request.avoid] if request.denied is None else [request.avoid, request.denied]
         out = np.ones(len(embeddings), dtype=bool)
         for others, limit in ((np.concatenate(real), self.real), (request.taken, self.sibling)):
             for other in others:
-                out &= similarity(embeddings, other) < limit
+                out &= similarity(embeddings, other) < limit - margin
         return out
 
 

@@ -51,9 +51,9 @@ PARENTS, CHILDREN = 24, 256
 NEAREST = 80
 """People of the pool, for each side, who are offered as they are: not as fitting as the children,
 but not related to each other."""
-CERTIFIED, FITS = 4, 0.75
-"""Portraits measured at most before the best of them is taken, and the distance for each side
-asked, in tolerances, that is near enough to take one at once."""
+TRIED, CERTIFIED, FITS = 24, 4, 0.75
+"""Portraits rendered at most, portraits that pass the screens before the best of them is taken, and
+the distance for each side asked, in tolerances, that is near enough to take one at once."""
 MARGIN = 0.03
 """What a similarity measured on a portrait must keep from its limit: cut out a little differently,
 the same portrait compares a little differently."""
@@ -197,15 +197,17 @@ class LatentIdentities:
         best, least = None, np.inf
         asked = sum(not np.isnan(getattr(request.look, name)) for name in TOLERANCE)
         enough = FITS * np.sqrt(asked)
-        offers = self._offers(self.search(request), request, related=True)
-        for offer in islice(offers, CERTIFIED):
+        offers = self._offers(self.search(request, margin=MARGIN), request, related=True)
+        measured = 0
+        for offer in islice(offers, TRIED):
             identity = self._measured(offer.render(), request)
             if identity is None or identity.look is None:
                 continue
+            measured += 1
             off = float(misfit(one_look(identity.look), request.look, mirrored=False)[0])
             if off < least:
                 best, least = identity, off
-            if off < enough:
+            if off < enough or measured == CERTIFIED:
                 break
         if best is None:
             raise InputError("nobody who fits this request passes the screens")
@@ -257,14 +259,16 @@ class LatentIdentities:
         people = self.model.breed(self.people, recipe, request.look, longest_step=LONG_STEP)
         return self._offer(Candidates(people, recipe, np.zeros(1, np.float32)), 0, request)
 
-    def search(self, request: IdentityRequest) -> Candidates:
-        """Return the shortlist, in the order it is offered.
+    def search(self, request: IdentityRequest, *, margin: float = 0.0) -> Candidates:
+        """Return candidates in the order they are offered.
+
+        Their parents resemble nobody the request names, by a margin; they may.
 
         The order is the distance plus a seeded random part, so that two photos of one person do not
         get the same nobody unless the seed says so.
         """
         rng = np.random.default_rng(request.seed)
-        apart = self.limits.apart(self.people.embeddings, request)
+        apart = self.limits.apart(self.people.embeddings, request, margin=margin)
         recipes = [
             part
             for mirrored in (False, True)
@@ -303,7 +307,8 @@ class LatentIdentities:
         """Yield those who pass the screens; unless related ones do, none is like another."""
         people = found.people
         left = self.limits.apart(people.embeddings, request)
-        left &= found.misfits <= found.misfits.min(initial=np.inf) + LESSER_FIT
+        if not related:
+            left &= found.misfits <= found.misfits.min(initial=np.inf) + LESSER_FIT
         left &= self.model.psi(people.latents) <= MAX_PSI
         left &= people.column("sound") >= MIN_SOUND
         for _ in range(OFFERS):
