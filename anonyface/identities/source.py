@@ -51,7 +51,7 @@ PARENTS, CHILDREN = 24, 256
 NEAREST = 80
 """People of the pool, for each side, who are offered as they are: not as fitting as the children,
 but not related to each other."""
-TRIED, CERTIFIED, FITS = 24, 4, 0.75
+TRIED, CERTIFIED, FITS = 24, 3, 1.0
 """Portraits rendered at most, portraits that pass the screens before the best of them is taken, and
 the distance for each side asked, in tolerances, that is near enough to take one at once."""
 MARGIN = 0.03
