@@ -41,7 +41,7 @@ TONE_REACH = 20.0
 OTHER_GENDER = 4.0
 """Distance added for a nobody of the other gender, as far as the original's was sure."""
 CHILD_AGE = 17.0
-"""Children get children, nobody else does: across this age the distance in age counts four times."""
+"""Children get children, nobody else does: across this age a difference counts four times."""
 WEARS = 0.7
 HAS_GLASSES, HAS_NONE = 0.8, 0.12
 """Who seems to wear glasses gets a nobody who surely does; all others one who does not."""
