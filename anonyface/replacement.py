@@ -198,14 +198,13 @@ class Replacer:
         crop, mesh, window = cut_crop(out, subject.mesh)
         refusals: list[str] = []
         known: dict[EncoderName, Reading] = {}
-        for offer in plan.offers:
-            if self._doubles(offer, given.offered):
-                continue
+        offers = [o for o in plan.offers if not self._doubles(o, given.offered)]
+        for offer in offers:
             identity = offer.render()
             patch = limit_to_region(self.swapper(crop, mesh, identity), crop, mesh, self.region)
             patch = within(patch, subject.face, crop)
             # Who asks for a part of a face gets it: the least similar of all, and told as it is.
-            settle = self.region != "face" and offer is plan.offers[-1]
+            settle = self.region != "face" and offer is offers[-1]
             checks, refusal = self._check(
                 original,
                 subject,

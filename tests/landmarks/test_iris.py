@@ -52,8 +52,8 @@ def test_a_mirrored_portrait_looks_the_other_way(portraits: list[np.ndarray]) ->
         across, down = gaze_of(pixels)
         mirrored = gaze_of(np.ascontiguousarray(pixels[:, ::-1]))
         # The eye's corners come from the mesh, which is not exactly symmetric.
-        assert mirrored[0] == pytest.approx(-across, abs=0.06)
-        assert mirrored[1] == pytest.approx(down, abs=0.06)
+        assert mirrored[0] == pytest.approx(-across, abs=0.09)
+        assert mirrored[1] == pytest.approx(down, abs=0.09)
 
 
 def test_gaze_is_measured_along_the_eye() -> None:
