@@ -25,19 +25,8 @@ if TYPE_CHECKING:
     )
     from anonyface.media.signing import C2paSigner
     from anonyface.protection.gallery import Gallery
-    from anonyface.types import (
-        AnonymizeResult,
-        Check,
-        Crop,
-        Face,
-        FaceOutcome,
-        Identity,
-        IdentityRequest,
-        Look,
-        Match,
-        Mesh,
-        Patch,
-    )
+    from anonyface.result import AnonymizeResult, Check, FaceOutcome, Match
+    from anonyface.types import Crop, Face, Identity, IdentityRequest, Look, Mesh, Patch
 
 _HOME = {
     "Anonymizer": "api",
@@ -51,15 +40,15 @@ _HOME = {
     "WeightsMissing": "errors",
     "C2paSigner": "media.signing",
     "Gallery": "protection.gallery",
-    "AnonymizeResult": "types",
-    "Check": "types",
+    "AnonymizeResult": "result",
+    "Check": "result",
     "Crop": "types",
     "Face": "types",
-    "FaceOutcome": "types",
+    "FaceOutcome": "result",
     "Identity": "types",
     "IdentityRequest": "types",
     "Look": "types",
-    "Match": "types",
+    "Match": "result",
     "Mesh": "types",
     "Patch": "types",
 }

@@ -16,27 +16,24 @@ from anonyface.media.images import load_image
 from anonyface.protection.portrayal import Portrayal, Portrayer
 from anonyface.protection.references import load_references
 from anonyface.protection.selection import Decision, Selection, who_stays
+from anonyface.protocols import Detector, Encoder, IdentitySource, Swapper
 from anonyface.replacement import Replacer
+from anonyface.result import AnonymizeResult
 from anonyface.subjects import SubjectReader
 from anonyface.treatment import Readings, Treatment
 from anonyface.types import (
-    AnonymizeResult,
     Detail,
-    Detector,
-    Encoder,
     Face,
-    IdentitySource,
     ImageArray,
     MetadataPolicy,
     Method,
     OnFailure,
     Region,
-    Swapper,
     Unsure,
     Verify,
 )
-from anonyface.verification.check import Verifier, built_in_judges
-from anonyface.verification.encoder import DlibEncoder
+from anonyface.verification.check import Verifier, built_in_judges, masked_judges
+from anonyface.verification.encoder import DlibEncoder, UpperFace
 from anonyface.verification.final_look import FinalLook, mirrored_faces
 
 
@@ -121,7 +118,10 @@ class Anonymizer:
         self._protected, self._denied = load(protect), load(denylist)
         # Another's detector may know places, not pictures: it is asked again as it is.
         find = detector or partial(mirrored_faces, FaceFinder(detail="fast", threads=threads))
-        self._final_look = FinalLook(find=find, encoder=self._encoder, threads=threads)
+        self._upper = UpperFace(self._encoder) if isinstance(self._encoder, DlibEncoder) else None
+        self._final_look = FinalLook(
+            find=find, encoder=self._encoder, upper=self._upper, threads=threads
+        )
         if isinstance(swapper, str | PathLike):
             from anonyface.swapping.inswapper import InswapperSwapper
 
@@ -141,8 +141,9 @@ class Anonymizer:
         self._read  # noqa: B018 - it is needed together with these
         threads = self.config.threads
         judges = built_in_judges(self._encoder, verify=self.config.verify, threads=threads)
+        masked = masked_judges(self._upper, threads=threads)
         return Replacer(
-            verifier=Verifier(judges),
+            verifier=Verifier(judges, masked=masked),
             protected=self._protected.embeddings,
             denied=self._denied.embeddings,
             identities=self._identities,

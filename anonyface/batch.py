@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from anonyface.claims import Leftovers, claim
 from anonyface.errors import InputError, WeightsError
 from anonyface.media.files import check_target
-from anonyface.types import AnonymizeResult
+from anonyface.result import AnonymizeResult
 
 if TYPE_CHECKING:
     from anonyface.media.signing import C2paSigner

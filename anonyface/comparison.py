@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from anonyface.errors import InputError
-from anonyface.types import AnonymizeResult, ImageArray
+from anonyface.result import AnonymizeResult
+from anonyface.types import ImageArray
 
 PANEL_PX = 1600
 """Longer side of a panel: what screens show at once."""

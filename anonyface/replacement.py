@@ -10,27 +10,26 @@ import numpy as np
 
 from anonyface.errors import FaceError
 from anonyface.identities.source import LatentIdentities
-from anonyface.landmarks.iris import IrisLandmarks
+from anonyface.protocols import IdentitySource, Swapper
+from anonyface.result import Check, FaceOutcome
 from anonyface.subjects import Subject
 from anonyface.swapping.crop import cut_crop, paste, within
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.region import limit_to_region
 from anonyface.types import (
-    Check,
     Crop,
-    FaceOutcome,
     FloatArray,
     Identity,
     IdentityRequest,
-    IdentitySource,
     ImageArray,
     Offer,
     Patch,
     Region,
-    Swapper,
 )
-from anonyface.verification.check import EncoderName, Reading, Verifier, match_threshold
+from anonyface.verification.check import Reading, Verifier
 from anonyface.verification.encoder import similarity
+from anonyface.verification.signature import Signature
+from anonyface.verification.thresholds import EncoderName, match_threshold
 
 NEAR_TRIES, FAR_TRIES = 3, 2
 """Redraws before a face is covered: first from among those who fit nearly as well as the first
@@ -52,13 +51,13 @@ class Plan:
     Attributes:
         subject: Who it is, None where it can't be read.
         offers: Who may stand in, best first.
-        others: (128,) embeddings of the other people in the photo, kept or not.
+        others: The other people in the photo, kept or not.
         error: Why it can't be read.
     """
 
     subject: Subject | None = None
     offers: tuple[Offer, ...] = ()
-    others: tuple[FloatArray, ...] = ()
+    others: tuple[Signature, ...] = ()
     error: FaceError | None = None
 
 
@@ -68,11 +67,11 @@ class Given:
 
     Attributes:
         offered: (128,) embeddings of the identities' portraits.
-        worn: (128,) embeddings of the new faces as they stand in the photo.
+        worn: Who the new faces are as they stand in the photo.
     """
 
     offered: list[FloatArray] = field(default_factory=list)
-    worn: list[FloatArray] = field(default_factory=list)
+    worn: list[Signature] = field(default_factory=list)
 
 
 class Replacer:
@@ -108,7 +107,7 @@ class Replacer:
             max_sibling_similarity=self.sibling_threshold,
             threads=threads,
         )
-        self.swapper = swapper or MeshSwapper(irises=IrisLandmarks(threads=threads))
+        self.swapper = swapper or MeshSwapper()
 
     def plan(self, subjects: Sequence[Subject | FaceError], seeds: Sequence[int]) -> list[Plan]:
         """Reserve people for every face, before anything is changed.
@@ -147,7 +146,7 @@ class Replacer:
             replace(
                 self._without_doubles(plan, plans),
                 others=tuple(
-                    p.subject.embedding
+                    p.subject.signature
                     for p in plans
                     if p is not plan and p.subject and p.subject.face.size >= VERIFY_FACE_PX
                 ),
@@ -256,7 +255,7 @@ class Replacer:
         crop: Crop,
         *,
         known: dict[EncoderName, Reading],
-        others: Sequence[FloatArray],
+        others: Sequence[Signature],
         given: Given,
         settle: bool,
     ) -> tuple[tuple[Check, ...], str]:
@@ -270,23 +269,28 @@ class Replacer:
         if not settle and not all(check.passed for check in verdict.checks):
             failed = verdict.checks[-1]
             return verdict.checks, f"still recognisable (similarity {failed.after:.2f})"
-        if resembled := self._resembles(verdict.embedding, subject.face.size, others, given):
+        if resembled := self._resembles(verdict.signature, subject.face.size, others, given):
             return verdict.checks, f"the new face resembles {resembled}"
-        given.worn.append(verdict.embedding)
+        given.worn.append(verdict.signature)
         return verdict.checks, ""
 
     def _resembles(
-        self, new: FloatArray, face_px: float, others: Sequence[FloatArray], given: Given
+        self, new: Signature, face_px: float, others: Sequence[Signature], given: Given
     ) -> str:
         """Say whom a new face resembles, nothing where it resembles nobody it must not."""
         threshold = match_threshold("1e-3", face_px=face_px)
-        if len(self.protected) and similarity(self.protected, new).max() >= threshold:
-            return "a protected person"
-        if given.worn and similarity(np.stack(given.worn), new).max() >= threshold:
+        for people, named in (
+            (self.protected, "a protected person"),
+            (self.denied, "a person on the deny list"),
+        ):
+            if people is None or not len(people):
+                continue
+            if similarity(people, new.whole).max() >= threshold:
+                return named
+        if any(new.matches(other, "1e-3", face_px=face_px) for other in given.worn):
             return "another new face"
         # As strict as the last look at the finished picture, which would cover it.
-        threshold = match_threshold("1e-4", face_px=face_px)
-        if others and similarity(np.stack(others), new).max() >= threshold:
+        if any(new.matches(other, "1e-4", face_px=face_px) for other in others):
             return "somebody else in the photo"
         return ""
 

@@ -23,7 +23,8 @@ from anonyface.types import Action
 from anonyface.weights import manifest
 
 if TYPE_CHECKING:
-    from anonyface.types import AnonymizeResult, Check, Face, FaceOutcome, Look, Match
+    from anonyface.result import AnonymizeResult, Check, FaceOutcome, Match
+    from anonyface.types import Face, Look
 
 SCHEMA = "anonyface.report/2"
 FORBIDDEN_SETTINGS = frozenset({"seed"})  # may only say "given" or "fresh"

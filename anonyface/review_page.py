@@ -21,7 +21,8 @@ from PIL import Image
 from anonyface.media.files import check_target, replace_file
 from anonyface.media.metadata import software
 from anonyface.report import count_actions, is_verified, public_reason, whole_box
-from anonyface.types import Action, AnonymizeResult, Check, Face, FaceOutcome, ImageArray, Match
+from anonyface.result import AnonymizeResult, Check, FaceOutcome, Match
+from anonyface.types import Action, Face, ImageArray
 
 CROP_PX = 160
 """Longest side of a crop on the page."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -69,22 +70,42 @@ def engine() -> ModuleType:
     return module
 
 
-def _create(name: str, threads: int) -> onnxruntime.InferenceSession:
+def start_session(
+    model: bytes | Path, *, threads: int = 0, arena: bool = True
+) -> onnxruntime.InferenceSession:
+    """Open a model that is not kept: shipped ones come from `open_session`.
+
+    Args:
+        model: The file's content, or where it lies.
+        threads: Threads the model may use; 0 for all usable cores.
+        arena: Whether memory is kept between two runs.
+
+    Raises:
+        BackendError: If onnxruntime can't open it.
+    """
     ort = engine()
-    data = read_weights(name)
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or usable_cores()
     options.inter_op_num_threads = 1
-    # The arena saves the generator a third of its time. The detector's inputs differ in size: there
-    # an arena sized for the largest photo ever seen would never shrink.
-    options.enable_cpu_mem_arena = name not in SIZE_VARIES
+    options.enable_cpu_mem_arena = arena
     # Idle workers must not burn the cores that numpy and OpenCV use between two runs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    source = model if isinstance(model, bytes) else str(model)
     try:
-        return ort.InferenceSession(data, options, providers=ort.get_available_providers())
-    except Exception as error:
-        raise BackendError(f"onnxruntime can't open model {name!r}: {error}") from error
+        return ort.InferenceSession(source, options, providers=ort.get_available_providers())
+    except Exception as error:  # onnxruntime has no error class of its own for this
+        problem = " ".join(str(error).split())
+        raise BackendError(f"onnxruntime can't open it, {problem}") from error
+
+
+def _create(name: str, threads: int) -> onnxruntime.InferenceSession:
+    # The arena saves the generator a third of its time. The detector's inputs differ in size: there
+    # an arena sized for the largest photo ever seen would never shrink.
+    try:
+        return start_session(read_weights(name), threads=threads, arena=name not in SIZE_VARIES)
+    except BackendError as error:
+        raise BackendError(f"model {name!r}: {error}") from error
 
 
 def run(

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from anonyface.errors import FaceError
-from anonyface.identities.looks import LookReader
+from anonyface.identities.looks import LookReader, face_skin
 from anonyface.landmarks import topology as topo
+from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.landmarks.mesh import FaceMesh, has_strayed
-from anonyface.types import Encoder, Face, FloatArray, ImageArray, Look, Mesh
-from anonyface.verification.encoder import DlibEncoder, similarity, unit
+from anonyface.protocols import Encoder
+from anonyface.types import Face, FloatArray, ImageArray, Look, Mesh
+from anonyface.verification.encoder import DlibEncoder, UpperFace, similarity, unit
+from anonyface.verification.signature import Signature
 
 SURE_PRESENCE = 0.5
 
@@ -21,9 +24,10 @@ class Subject:
 
     Attributes:
         face: The face as it was found.
-        mesh: Its dense landmarks.
+        mesh: Its dense landmarks, with the irises unless it is too small.
         look: What a replacement has to match.
         embedding: (128,) under the built-in encoder.
+        upper: (128,) the same of what a medical mask leaves free; None where none is worn.
         recognised: Similarity of the face to its own mirror image: the score of somebody who is
             recognised. None where the encoder can't tell.
     """
@@ -33,6 +37,12 @@ class Subject:
     look: Look
     embedding: FloatArray
     recognised: float | None
+    upper: FloatArray | None = None
+
+    @property
+    def signature(self) -> Signature:
+        """Who it is."""
+        return Signature(self.embedding, self.upper)
 
     @property
     def strayed(self) -> bool:
@@ -61,7 +71,9 @@ class SubjectReader:
         self.built_in = (
             encoder if isinstance(encoder, DlibEncoder) else DlibEncoder(threads=threads)
         )
+        self.upper = UpperFace(self.built_in)
         self.mesh = FaceMesh(threads=threads)
+        self.irises = IrisLandmarks(threads=threads)
         self.looks = LookReader(threads=threads)
 
     def __call__(self, image: ImageArray, face: Face) -> Subject:
@@ -70,13 +82,15 @@ class SubjectReader:
         Raises:
             FaceError: If its landmarks are degenerate.
         """
-        (mesh,) = self.mesh(image, [face])
+        mesh = self.irises.complete(image, self.mesh(image, [face])[0])
         chip = self.built_in.chip(image, face.landmarks)
         views = self.built_in.views(chip)
-        look = self.looks(image, mesh, chip, views)
+        skin = face_skin(image, mesh)
+        look = self.looks(image, mesh, chip, views, skin=skin)
         if self.encoder is self.built_in:
             recognised = float(similarity(*unit(views)))
-            return Subject(face, mesh, look, unit(views.sum(axis=0)), recognised)
+            upper = self.upper(image, face.landmarks) if skin.masked else None
+            return Subject(face, mesh, look, unit(views.sum(axis=0)), recognised, upper)
         return Subject(face, mesh, look, self.encoder(image, face.landmarks), None)
 
     def read_all(self, image: ImageArray, faces: Sequence[Face]) -> list[Subject | FaceError]:

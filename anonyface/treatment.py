@@ -12,9 +12,10 @@ from anonyface.errors import FaceError
 from anonyface.protection.selection import Decision
 from anonyface.redaction import cover_face
 from anonyface.replacement import Given, Plan, Replacer
+from anonyface.result import FaceOutcome
 from anonyface.seeds import face_seed, fresh_seed
 from anonyface.subjects import Subject, outlines_in_front
-from anonyface.types import Face, FaceOutcome, FloatArray, ImageArray
+from anonyface.types import Face, FloatArray, ImageArray
 from anonyface.verification.final_look import FinalLook
 
 Readings = Sequence[Subject | FaceError]
@@ -118,7 +119,7 @@ class Treatment:
         # Of whom only a part was replaced may be recognised, and the outcome says so already.
         finished = [all(check.passed for check in o.checks) for o in done]
         gone = [
-            subject.embedding
+            subject.signature
             if isinstance(subject, Subject) and o.action != "kept" and whole
             else None
             for subject, o, whole in zip(subjects, outcomes, finished, strict=False)

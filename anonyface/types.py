@@ -1,4 +1,7 @@
-"""The frozen data types that travel between the stages, and the protocols of the stages.
+"""The frozen data types that travel between the stages.
+
+What comes out at the end is in `anonyface.result`, the protocols of the stages in
+`anonyface.protocols`.
 
 Images are RGB uint8 arrays of shape (H, W, 3). Points are (x, y) in pixels of the image they belong
 to, the centre of the top-left pixel being (0, 0). Sides ("left", "right") are sides of the image.
@@ -7,18 +10,12 @@ Every array held by one of these types is read-only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from anonyface.media.images import Source
-    from anonyface.media.signing import C2paSigner
 
 ImageArray: TypeAlias = NDArray[np.uint8]
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -111,13 +108,34 @@ class Mesh:
         points: (468, 3) float32, x y z in pixels of the image; z grows away from the camera, 0 near
             the middle of the head, in the same unit as x.
         presence: Probability in [0, 1] that there is a face where the mesh was fitted.
+        irises: (2, 5, 2) float32 x y in the same pixels, image-left eye first: the centre, then
+            four points on the rim. None where they were not looked for.
     """
 
     points: FloatArray
     presence: float
+    irises: FloatArray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", freeze(self.points, np.float32, (468, 3), "points"))
+        if self.irises is not None:
+            irises = freeze(self.irises, np.float32, (2, 5, 2), "irises")
+            object.__setattr__(self, "irises", irises)
+
+    def moved(self, matrix: NDArray[np.float64]) -> Mesh:
+        """Return the same mesh in other coordinates.
+
+        Args:
+            matrix: (2, 3) affine map from the old ones to the new ones; depth is scaled by the root
+                of its determinant.
+        """
+        turn, shift = matrix[:, :2], matrix[:, 2]
+        depth = self.points[:, 2:] * np.sqrt(abs(np.linalg.det(turn)))
+        points = np.concatenate([self.points[:, :2] @ turn.T + shift, depth], axis=1)
+        irises = self.irises
+        if irises is not None:
+            irises = np.asarray(irises @ turn.T + shift, dtype=np.float32)
+        return Mesh(points.astype(np.float32), self.presence, irises)
 
 
 @dataclass(frozen=True)
@@ -211,8 +229,6 @@ class Identity:
             `anonyface.identities.source.LatentIdentities` understands, e.g. ``"pool:12x345@0.40"``.
         look: How the portrait reads, None if its source does not know.
         screens: What it was held against, None if its source does not tell.
-        irises: (2, 5, 2) float32 from `anonyface.landmarks.iris`, in pixels of the portrait; None
-            leaves its gaze as it is.
     """
 
     pixels: ImageArray
@@ -225,7 +241,6 @@ class Identity:
     source: str
     look: Look | None = None
     screens: Screens | None = None
-    irises: FloatArray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pixels", freeze(self.pixels, np.uint8, (None, None, 3), "pixels"))
@@ -294,178 +309,3 @@ class Patch:
 
     pixels: ImageArray
     alpha: FloatArray
-
-
-@dataclass(frozen=True)
-class Match:
-    """How a face compares with the protected people.
-
-    Attributes:
-        verdict: "keep" from the sure threshold on, "unsure" between the two, else "replace".
-        score: Highest similarity to a reference.
-        reference: Name of that reference, e.g. ``"me.jpg"`` or a name in a `Gallery`.
-        sure: Similarity from which on the face counts as the protected person.
-        unsure: Similarity from which on it might be.
-        false_match_rate: Share of strangers who reach ``sure``.
-    """
-
-    verdict: Verdict
-    score: float
-    reference: str
-    sure: float
-    unsure: float
-    false_match_rate: float
-
-
-@dataclass(frozen=True)
-class Check:
-    """What one encoder says of a replaced face.
-
-    Attributes:
-        encoder: Name of the encoder in the manifest of models.
-        before: Similarity of the original face and its own mirror image: the score of somebody who
-            is recognised. None if it was not measured.
-        after: Similarity of the original face and what stands there now.
-        threshold: Similarity below which the replacement is accepted.
-        false_match_rate: Share of pairs of strangers that reach the threshold.
-    """
-
-    encoder: str
-    before: float | None
-    after: float
-    threshold: float
-    false_match_rate: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether the encoder no longer takes the two for one person."""
-        return self.after < self.threshold
-
-
-@dataclass(frozen=True, eq=False)
-class FaceOutcome:
-    """What became of one face.
-
-    Attributes:
-        face: The face as it was found.
-        action: "replaced" by a nobody, "redacted" (covered) or "kept".
-        reason: Why, in a short sentence.
-        similarity_before: What the built-in encoder gives the original face against its own mirror
-            image: the score of somebody who is recognised. None when it was not measured.
-        similarity_after: What it gives the original face against what stands there now. None when
-            it was not measured (kept and covered faces).
-        threshold: Similarity from which on two faces count as one person. None if not measured.
-        identity: The synthetic person put on, None unless replaced.
-        match: How the face compares with the protected people, None if nobody is protected.
-        checks: What each encoder says of the replacement; the first one is the built-in one, whose
-            figures the three attributes above repeat.
-        look: How the original face reads: what was asked of the identity. None if not read.
-        redraws: Identities tried and rejected before this outcome.
-    """
-
-    face: Face
-    action: Action
-    reason: str
-    similarity_before: float | None = None
-    similarity_after: float | None = None
-    threshold: float | None = None
-    identity: Identity | None = None
-    match: Match | None = None
-    checks: tuple[Check, ...] = ()
-    look: Look | None = None
-    redraws: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class AnonymizeResult:
-    """An anonymized image and what became of every face in it.
-
-    Attributes:
-        image: (H, W, 3) RGB uint8, upright (the file's orientation applied).
-        faces: One outcome per face found, in the detector's order.
-        settings: The options used, JSON-ready.
-        seconds: Wall-clock time of the whole call.
-    """
-
-    image: ImageArray
-    faces: tuple[FaceOutcome, ...]
-    settings: dict[str, Any]
-    seconds: float
-    source: Source = field(repr=False)
-
-    def save(self, path: str | Path, *, sign: C2paSigner | None = None) -> Path:
-        """Write the cleaned, marked file; format by suffix, never in place of the input.
-
-        What the file may say, and whether it is marked, was set when the `Anonymizer` was made.
-
-        Args:
-            path: Where to; an existing file other than the input is replaced in one step.
-            sign: Whose certificate the file is signed with (C2PA); None for no manifest.
-
-        Returns:
-            The path written.
-
-        Raises:
-            InputError: Unknown suffix, unwritable folder, or ``path`` is the input itself.
-        """
-        from anonyface.config import Config
-        from anonyface.media.images import save_image
-
-        return save_image(
-            self.image,
-            path,
-            source=self.source,
-            metadata=self.settings.get("metadata", Config.metadata),
-            mark=self.settings.get("mark", Config.mark),
-            sign=sign,
-            actions=[outcome.action for outcome in self.faces],
-        )
-
-    def report(
-        self, *, output: str | Path | None = None, names: bool = False, seeds: bool = False
-    ) -> dict[str, Any]:
-        """Return the JSON-ready report: no embeddings, no pixels; see ``docs/report.md``.
-
-        Args:
-            output: The file `save` wrote: its sha256 is put in.
-            names: Whether the names of protected people who were matched are put in.
-            seeds: Whether the seeds are put in, by which the same identities can be made again.
-
-        Raises:
-            InputError: ``output`` can't be read.
-        """
-        from anonyface.report import build_report
-
-        return build_report(self, output=output, names=names, seeds=seeds)
-
-
-class Detector(Protocol):
-    """Finds faces: RGB uint8 (H, W, 3) -> faces, most confident first."""
-
-    def __call__(self, image: ImageArray, /) -> Sequence[Face]:
-        """Return the faces in an image, most confident first."""
-        ...
-
-
-class Encoder(Protocol):
-    """Says who it is: image and (5, 2) landmarks -> (128,) float32 embedding."""
-
-    def __call__(self, image: ImageArray, landmarks: FloatArray, /) -> FloatArray:
-        """Return the embedding of the face with these landmarks."""
-        ...
-
-
-class IdentitySource(Protocol):
-    """Offers nobodies for a request, best first; may end when it has no more."""
-
-    def __call__(self, request: IdentityRequest, /) -> Iterator[Offer]:
-        """Return an iterator over people who fit the request."""
-        ...
-
-
-class Swapper(Protocol):
-    """Puts an identity on the face in a crop; ``mesh`` is in crop coordinates."""
-
-    def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
-        """Return the crop with the identity in it."""
-        ...

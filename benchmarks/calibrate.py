@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 from anonyface.detection.retinaface import RetinaFace
 from anonyface.protection.portrayal import Portrayal, resemblance
 from anonyface.protection.thresholds import CURVE, Judged
-from anonyface.types import Detector, Encoder, Face, FloatArray, ImageArray
-from anonyface.verification.check import EncoderName
-from anonyface.verification.encoder import DlibEncoder, SFaceEncoder, cosine, similarity
+from anonyface.protocols import Detector, Encoder
+from anonyface.types import Face, FloatArray, ImageArray
+from anonyface.verification.encoder import DlibEncoder, SFaceEncoder, UpperFace, cosine, similarity
+from anonyface.verification.thresholds import EncoderName
 from benchmarks.contract import ROOT, read_photos
 from benchmarks.identification import threshold_at_far
 
@@ -47,6 +48,8 @@ ALIKE: Mapping[EncoderName, Alike] = {
     "encoder": similarity,
     "second-encoder": cosine,
     "second-encoder, surroundings": cosine,
+    "encoder, upper face": similarity,
+    "second-encoder, upper face": cosine,
 }
 """The scale of each encoder's thresholds, by its name in thresholds.json."""
 PROTECTING: tuple[EncoderName, EncoderName] = ("encoder", "second-encoder, surroundings")
@@ -270,10 +273,13 @@ def main() -> None:
     options = parser.parse_args()
     path = options.data / DATA.name if options.data.is_dir() else options.data
     threads: int = options.threads
+    first = DlibEncoder(threads=threads)
     encoders: dict[EncoderName, Encoder] = {
-        "encoder": DlibEncoder(threads=threads),
+        "encoder": first,
         "second-encoder": SFaceEncoder(sees="face", threads=threads),
         "second-encoder, surroundings": SFaceEncoder(sees="surroundings", threads=threads),
+        "encoder, upper face": UpperFace(first),
+        "second-encoder, upper face": SFaceEncoder(sees="upper face", threads=threads),
     }
     found = embed(path, RetinaFace(threads=threads), encoders)
     records = {name: calibrate(found, name, path.stem) for name in encoders}

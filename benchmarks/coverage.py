@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from anonyface.api import Anonymizer
-from anonyface.types import AnonymizeResult, BoolArray, FaceOutcome, FloatArray, ImageArray
+from anonyface.result import AnonymizeResult, FaceOutcome
+from anonyface.types import BoolArray, FloatArray, ImageArray
 from benchmarks.contact_sheet import check_folder, crop_pair, write_sheets
 from benchmarks.contract import Asked, data_path, print_asked, print_table, read_photos
 from benchmarks.privacy import without_numbers

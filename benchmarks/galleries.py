@@ -15,7 +15,8 @@ from anonyface.protection.matching import compare, decide
 from anonyface.protection.photos import SeveralFaces, cut_face
 from anonyface.protection.portrayal import Portrayal, Portrayer
 from anonyface.protection.references import References, load_references
-from anonyface.types import BoolArray, Detector, Face, ImageArray
+from anonyface.protocols import Detector
+from anonyface.types import BoolArray, Face, ImageArray
 from anonyface.verification.alignment import CHIP_PX, CHIP_TEMPLATE
 from benchmarks.calibrate import subject
 

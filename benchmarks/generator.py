@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from anonyface.identities.source import LatentIdentities
-from anonyface.verification.check import match_threshold
+from anonyface.verification.thresholds import match_threshold
 from benchmarks import (
     generator_artefacts,
     generator_classes,

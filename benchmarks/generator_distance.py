@@ -22,7 +22,7 @@ import numpy as np
 
 from anonyface.identities.generator import Generator
 from anonyface.types import FloatArray, ImageArray
-from anonyface.verification.check import match_threshold
+from anonyface.verification.thresholds import match_threshold
 from benchmarks.contract import Asked, print_table
 from benchmarks.generator_lab import Lab, Section, ask, develop, draw_wish, written
 from benchmarks.generator_pairs import alike, pair_table

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from anonyface.identities.people import load_pool
 from anonyface.types import FloatArray, ImageArray
-from anonyface.verification.check import FalseMatchRate, match_threshold
+from anonyface.verification.thresholds import FalseMatchRate, match_threshold
 from benchmarks.contract import Asked, data_path, print_table
 from benchmarks.fairface import load_labelled
 from benchmarks.generator_lab import Lab, Section, written

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from anonyface.types import FloatArray
-from anonyface.verification.check import match_threshold
 from anonyface.verification.encoder import SFaceEncoder
+from anonyface.verification.thresholds import match_threshold
 from benchmarks.contract import Asked, data_path, print_table
 from benchmarks.generator_lab import (
     Lab,

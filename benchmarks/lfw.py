@@ -11,7 +11,8 @@ import numpy as np
 
 from anonyface.detection.boxes import iou
 from anonyface.detection.retinaface import SURE_SCORE
-from anonyface.types import AnonymizeResult, Face, FaceOutcome, ImageArray
+from anonyface.result import AnonymizeResult, FaceOutcome
+from anonyface.types import Face, ImageArray
 from benchmarks.calibrate import photos
 
 FOUND_IOU = 0.3

@@ -12,8 +12,8 @@ import numpy as np
 from anonyface.detection.faces import FaceFinder
 from anonyface.errors import FaceError
 from anonyface.types import Face, FloatArray, ImageArray
-from anonyface.verification.check import match_threshold
 from anonyface.verification.encoder import DlibEncoder, similarity
+from anonyface.verification.thresholds import match_threshold
 from benchmarks.carver import Haul, Picture, directories
 from benchmarks.corpus.kinds import GPS_NUMBERS, SECRETS
 

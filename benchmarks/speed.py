@@ -22,7 +22,8 @@ from anonyface.demo import make_people
 from anonyface.detection.faces import FaceFinder
 from anonyface.identities.generator import Generator
 from anonyface.media.images import load_image, save_image
-from anonyface.types import AnonymizeResult, ImageArray
+from anonyface.result import AnonymizeResult
+from anonyface.types import ImageArray
 from benchmarks import fresh_process, stages
 from benchmarks.centerface import load_centerface
 from benchmarks.contract import Asked, Spread, measure, print_asked, print_table, spread

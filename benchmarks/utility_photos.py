@@ -18,20 +18,10 @@ from numpy.typing import NDArray
 
 from anonyface.api import Anonymizer
 from anonyface.detection.retinaface import RetinaFace
+from anonyface.protocols import Swapper
+from anonyface.result import AnonymizeResult, FaceOutcome
 from anonyface.swapping.crop import within
-from anonyface.types import (
-    Action,
-    AnonymizeResult,
-    Crop,
-    Face,
-    FaceOutcome,
-    FloatArray,
-    Identity,
-    ImageArray,
-    Mesh,
-    Patch,
-    Swapper,
-)
+from anonyface.types import Action, Crop, Face, FloatArray, Identity, ImageArray, Mesh, Patch
 from benchmarks.anonymized import Darkroom, seed_for
 from benchmarks.calibrate import subject
 from benchmarks.contract import data_path, read_photos

@@ -21,17 +21,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from anonyface.errors import AnonyfaceError, InputError
+from anonyface.errors import AnonyfaceError
 from generators.distillation import Distiller
 from generators.features import load_features
+from generators.legs import BEST, STATE, add_leg_options, prepare
 from generators.pictures import save_curves, save_grid
 from generators.progress import Recorder
 from generators.recipes import RECIPES, Recipe, find_recipe
 from generators.state import StatePrecision, load_state, save_state
 from generators.teachers import Bank, Features, ReferenceTeacher, Teacher
-
-STATE = "state.safetensors"
-BEST = "best.safetensors"
 
 HELD_OUT = 64
 """Pictures the PSNR is measured on; the first eight are on the sheets."""
@@ -126,7 +124,7 @@ class Run:
         sheet = torch.cat([self.targets[:COLUMNS].cpu(), ours])
         save_grid(sheet, self.folder / f"samples-{student.images:09d}.png", columns=COLUMNS)
         history = self.recorder.history
-        text = json.dumps({"settings": asdict(self.recipe), "history": history}, indent=1)
+        text = json.dumps({"settings": self.recipe.facts(), "history": history}, indent=1)
         (self.folder / "history.json").write_text(text + "\n", encoding="utf-8")
         save_curves(history, self.folder / "curves.png", groups=CURVES)
         self.save()
@@ -155,15 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _open(arguments: argparse.Namespace) -> Run:
     """Make or resume the run the arguments ask for."""
     recipe = find_recipe(arguments.recipe)
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("there is no CUDA device that torch can use")
-    if not arguments.resume and (arguments.out / STATE).exists():
-        raise InputError(f"{arguments.out} holds a run; go on with --resume or choose another")
-    if arguments.resume and not (arguments.out / STATE).exists():
-        raise InputError(f"no state in {arguments.out}")  # before the teacher works for nothing
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
+    device = prepare(arguments)  # before the teacher works for nothing
     reference = ReferenceTeacher(resolution=recipe.resolution, device=device)
     teacher: Teacher = reference
     if arguments.bank:
@@ -189,18 +179,9 @@ def _open(arguments: argparse.Namespace) -> Run:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m generators.distill", description=__doc__)
     add = parser.add_argument
-    add("--out", type=Path, required=True, help="folder of the run")
     add("--recipe", required=True, help=f"one of {', '.join(RECIPES)}")
-    add("--resume", action="store_true", help="go on with the run in the folder")
-    add("--kimg", type=float, default=1000, help="thousand pictures in all (%(default)s)")
-    add("--minutes", type=float, default=float("inf"), help="stop the leg after so long")
-    add("--device", choices=("cpu", "cuda"), default="cpu")
-    add("--seed", type=int, default=0, help="of a new run (%(default)s)")
-    add("--threads", type=int, default=0, help="for torch on the CPU; 0: torch decides")
-    add("--bank", type=int, default=0, help="render so many pictures once instead of ever new ones")
-    add("--cache", type=Path, help="keeps the feature network; without: no comparison by features")
-    add("--state", choices=("half", "full"), default="half", help="full resumes bit-exactly")
-    add("--no-optimiser-state", action="store_true", help="a state about half the size")
+    add("--bank", type=int, default=0, help="render so many images once instead of ever new ones")
+    add_leg_options(parser, without_cache="comparison by features")
     return parser
 
 

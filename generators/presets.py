@@ -5,104 +5,54 @@ The figures beside a preset come from runs; a preset without figures has not bee
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
-from anonyface.errors import InputError
+from generators.plan import Plan, find_plan
 from generators.stylegan2_ada import Discriminator, Generator
 from generators.stylegan2_ada.modulated import NoiseMode
 from generators.stylegan2_ada.synthesis import Architecture
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class Preset(Plan):
     """Everything that decides how a generator is trained, but data, device and seed.
 
     Attributes:
-        resolution: Side of the images, px.
-        batch: Images a step.
-        channel_base: Features times resolution, both networks.
-        channel_max: Most features at any resolution.
         z_dim: Width of latents.
-        w_dim: Width of styles.
-        mapping_layers: Depth of the mapping network.
         d_architecture: Architecture of the discriminator.
-        learning_rate: Of Adam, before the correction for lazy regularisers.
-        r1_gamma: Strength of R1.
-        r1_interval: Steps from one R1 step to the next; 0 for no R1.
         path_interval: Steps from one path-length step to the next; 0 for none.
         path_shrink: The path-length step uses the batch divided by this.
         mixing: Share of generated images with two latents.
         noise: Whether training adds noise to the features. "none" leaves its strengths at 0, so
             that the finished generator has none either.
-        ema_images: Half-life of the weight average, images.
         ema_ramp: Most of the half-life as share of the images shown.
         ada_target: Mean sign of the logits for real images that is aimed at.
         ada_ramp_images: Images within which the augmentation can go from 0 to 1.
         ada_interval: Steps from one change of the augmentation to the next.
-        num_fp16_res: Resolutions in half precision on CUDA.
-        conv_clamp: Limit of convolutions' outputs, None for none.
-        snapshot_images: Images from one snapshot to the next.
         metric_images: Images on either side of the Frechet distance.
         metric_side: Side to which they are resized for the feature network, px.
     """
 
-    resolution: int
-    batch: int
-    channel_base: int
-    channel_max: int
     z_dim: int
-    w_dim: int
-    mapping_layers: int
     d_architecture: Architecture
-    learning_rate: float
-    r1_gamma: float
-    r1_interval: int = 16
     path_interval: int = 4
     path_shrink: int = 2
     mixing: float = 0.9
     noise: NoiseMode = "random"
-    ema_images: int = 10_000
     ema_ramp: float = 0.05
     ada_target: float = 0.6
     ada_ramp_images: int = 500_000
     ada_interval: int = 4
-    num_fp16_res: int = 0
-    conv_clamp: float | None = None
-    snapshot_images: int
     metric_images: int
     metric_side: int
 
     def generator(self, *, c_dim: int) -> Generator:
         """Return a new generator; c_dim is the number of classes, 0 for none."""
-        return Generator(
-            z_dim=self.z_dim,
-            c_dim=c_dim,
-            w_dim=self.w_dim,
-            img_resolution=self.resolution,
-            mapping_layers=self.mapping_layers,
-            channel_base=self.channel_base,
-            channel_max=self.channel_max,
-            conv_clamp=self.conv_clamp,
-            num_fp16_res=self.num_fp16_res,
-        )
+        return self.new_generator(z_dim=self.z_dim, c_dim=c_dim)
 
     def discriminator(self, *, c_dim: int) -> Discriminator:
         """Return a new discriminator; c_dim is the number of classes, 0 for none."""
-        return Discriminator(
-            c_dim=c_dim,
-            img_resolution=self.resolution,
-            channel_base=self.channel_base,
-            channel_max=self.channel_max,
-            architecture=self.d_architecture,
-            mapping_layers=self.mapping_layers,
-            conv_clamp=self.conv_clamp,
-            num_fp16_res=self.num_fp16_res,
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """Return all settings as plain values, for JSON."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return self.new_discriminator(c_dim=c_dim, architecture=self.d_architecture)
 
 
 def _gamma(resolution: int, batch: int) -> float:
@@ -190,6 +140,4 @@ def find_preset(name: str) -> Preset:
     Raises:
         InputError: There is none of that name.
     """
-    if name not in PRESETS:
-        raise InputError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
-    return PRESETS[name]
+    return find_plan(PRESETS, name, kind="preset")

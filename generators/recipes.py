@@ -6,77 +6,43 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from anonyface.errors import InputError
+from generators.plan import Plan, find_plan
 from generators.stylegan2_ada import Discriminator, Generator
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(Plan):
     """Everything that decides how a student learns, but device and seed.
 
+    Styles and mapping network are the teacher's.
+
     Attributes:
-        resolution: Side of the pictures, px.
-        batch: Pictures a step.
-        channel_base: Features times resolution, both networks.
-        channel_max: Most features at any resolution.
-        learning_rate: Of Adam, before the correction for lazy regularisers.
         feature_weight: Weight of the comparison by features; pixels have 1.
         feature_side: Side to which smaller pictures are scaled for it, px.
         adversarial_weight: Weight of the discriminator's verdict; 0 for no discriminator.
         adversarial_from: Pictures after which there is a discriminator: before, anybody could
             tell student and teacher apart.
-        r1_gamma: Strength of R1.
-        r1_interval: Steps from one R1 step to the next; 0 for no R1.
-        ema_images: Half-life of the weight average, pictures.
-        num_fp16_res: Resolutions in half precision on CUDA.
-        conv_clamp: Limit of convolutions' outputs, None for none.
-        snapshot_images: Pictures from one snapshot to the next.
-        w_dim: Width of the teacher's styles.
-        mapping_layers: Depth of the teacher's mapping network.
     """
 
-    resolution: int
-    batch: int
-    channel_base: int
-    channel_max: int
+    w_dim: int = 512
+    mapping_layers: int = 8
     learning_rate: float = 0.002
+    r1_gamma: float = 1.0
+    snapshot_images: int = 10_000
     feature_weight: float = 1.0
     feature_side: int = 64
     adversarial_weight: float = 0.05
     adversarial_from: int = 0
-    r1_gamma: float = 1.0
-    r1_interval: int = 16
-    ema_images: int = 10_000
-    num_fp16_res: int = 0
-    conv_clamp: float | None = None
-    snapshot_images: int = 10_000
-    w_dim: int = 512
-    mapping_layers: int = 8
 
     def generator(self, mapping: dict[str, Tensor]) -> Generator:
         """Return a new generator with a teacher's mapping network."""
-        generator = Generator(
-            z_dim=self.w_dim,
-            w_dim=self.w_dim,
-            img_resolution=self.resolution,
-            mapping_layers=self.mapping_layers,
-            channel_base=self.channel_base,
-            channel_max=self.channel_max,
-            conv_clamp=self.conv_clamp,
-            num_fp16_res=self.num_fp16_res,
-        )
+        generator = self.new_generator(z_dim=self.w_dim)
         generator.mapping.load_state_dict(mapping)
         return generator
 
     def discriminator(self) -> Discriminator:
         """Return a new discriminator."""
-        return Discriminator(
-            img_resolution=self.resolution,
-            channel_base=self.channel_base,
-            channel_max=self.channel_max,
-            conv_clamp=self.conv_clamp,
-            num_fp16_res=self.num_fp16_res,
-        )
+        return self.new_discriminator()
 
 
 RECIPES: dict[str, Recipe] = {
@@ -124,6 +90,4 @@ def find_recipe(name: str) -> Recipe:
     Raises:
         InputError: There is none of that name.
     """
-    if name not in RECIPES:
-        raise InputError(f"unknown recipe {name!r}; there are {', '.join(RECIPES)}")
-    return RECIPES[name]
+    return find_plan(RECIPES, name, kind="recipe")

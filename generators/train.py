@@ -18,14 +18,12 @@ from tqdm import tqdm
 
 from anonyface.errors import AnonyfaceError, InputError
 from generators.features import load_features
+from generators.legs import BEST, STATE, add_leg_options, prepare
 from generators.presets import PRESETS, Preset, find_preset
 from generators.progress import Judge, Recorder, sample_sheet, write_history
 from generators.sources import FolderSource, ImageSource
 from generators.state import StatePrecision, load_state, save_state
 from generators.trainer import Trainer
-
-STATE = "state.safetensors"
-BEST = "best.safetensors"
 
 
 class Run:
@@ -193,18 +191,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _open(arguments: argparse.Namespace) -> Run:
     """Make or resume the run the arguments ask for."""
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("there is no CUDA device that torch can use")
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
     preset = find_preset(arguments.preset)
-    if not arguments.resume and (arguments.out / STATE).exists():
-        raise InputError(f"{arguments.out} holds a run; go on with --resume or choose another")
+    device = prepare(arguments)
     run = Run(
         arguments.out,
         name=arguments.preset,
         source=_source(arguments, preset),
-        device=torch.device(arguments.device),
+        device=device,
         seed=arguments.seed,
         precision=arguments.state,
         optimisers=not arguments.no_optimiser_state,
@@ -227,26 +220,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m generators.train", description=__doc__)
     add = parser.add_argument
     add("--data", required=True, help="folder or zip of images, or 'endless': generated people")
-    add("--out", type=Path, required=True, help="folder of the run")
     add("--preset", required=True, help=f"one of {', '.join(PRESETS)}")
-    add("--resume", action="store_true", help="go on with the run in the folder")
-    add("--kimg", type=_amount, default=1000, help="thousand images in all (%(default)s)")
-    add("--minutes", type=_amount, default=float("inf"), help="stop the leg after so long")
-    add("--device", choices=("cpu", "cuda"), default="cpu")
-    add("--seed", type=int, default=0, help="of a new run (%(default)s)")
-    add("--threads", type=int, default=0, help="for torch on the CPU; 0: torch decides")
     add("--mirror", action="store_true", help="mirror half of the images of a folder or zip")
-    add("--cache", type=Path, help="keeps the feature network; without: no Frechet distance")
-    add("--state", choices=("half", "full"), default="half", help="full resumes bit-exactly")
-    add("--no-optimiser-state", action="store_true", help="a state less than half as large")
+    add_leg_options(parser, without_cache="Frechet distance")
     return parser
-
-
-def _amount(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
-    return value
 
 
 if __name__ == "__main__":

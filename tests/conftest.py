@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from anonyface.api import Anonymizer
 from anonyface.demo import make_people, make_scene
 from anonyface.identities.generator import Generator
-from anonyface.types import AnonymizeResult
+from anonyface.result import AnonymizeResult
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonyface.detection.faces import FaceFinder
 from anonyface.errors import FaceError
+from anonyface.landmarks.mesh import five_points
 from anonyface.types import Crop, Face, Identity, Mesh, Patch
-from anonyface.verification.check import match_threshold
+from anonyface.verification.alignment import fit_similarity
 from anonyface.verification.encoder import DlibEncoder, similarity
+from anonyface.verification.thresholds import match_threshold
 
 
 class DoNothing:
@@ -26,6 +30,20 @@ class Failing:
 
     def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
         raise self.error
+
+
+class PutOn:
+    """A swapper that puts one and the same portrait on every face."""
+
+    def __init__(self, portrait: NDArray[np.uint8]) -> None:
+        self.portrait = portrait
+        self.landmarks = FaceFinder()(portrait)[0].landmarks
+
+    def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
+        matrix = fit_similarity(self.landmarks, five_points(mesh.points))
+        height, width = crop.pixels.shape[:2]
+        worn = cv2.warpAffine(self.portrait, matrix, (width, height), flags=cv2.INTER_AREA)
+        return Patch(np.asarray(worn, np.uint8), np.ones((height, width), np.float32))
 
 
 def still_there(

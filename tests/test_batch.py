@@ -15,7 +15,7 @@ from anonyface.batch import find_images, output_path, plan, process
 from anonyface.claims import claim
 from anonyface.errors import FaceError, InputError, WeightsMissing
 from anonyface.media.images import load_image
-from anonyface.types import AnonymizeResult
+from anonyface.result import AnonymizeResult
 
 
 @pytest.fixture

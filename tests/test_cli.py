@@ -15,8 +15,11 @@ from anonyface.commands import options
 from anonyface.config import Config
 from anonyface.errors import FaceError, InputError, WeightsCorrupt, WeightsMissing
 from anonyface.media.images import load_image
-from anonyface.types import AnonymizeResult, Face, FaceOutcome
+from anonyface.result import AnonymizeResult, FaceOutcome
+from anonyface.types import Face
 from anonyface.weights import ModelRecord
+
+MAKE_ANONYMIZER = options.make_anonymizer  # the real one; most tests here put a fake in its place
 
 
 def face(score=0.98):
@@ -54,10 +57,11 @@ class Made:
 
     def __init__(self):
         self.anonymizer = FakeAnonymizer()
-        self.config = self.protect = self.swapper = None
+        self.config = self.protect = self.denylist = self.swapper = None
 
     def make(self, config, *, protect=(), denylist=(), swapper=None):
-        self.config, self.protect, self.swapper = config, protect, swapper
+        self.config, self.swapper = config, swapper
+        self.protect, self.denylist = protect, denylist
         if "gone.jpg" in protect:
             raise InputError("gone.jpg: No such file or directory")
         return self.anonymizer
@@ -138,12 +142,23 @@ def test_options_reach_the_anonymizer(run, made, photos):
     expected = Config(method="pixelate", detail="thorough", on_failure="raise", seed=7, threads=2)
     assert made.config == expected
     assert made.protect == ("me.jpg", "you.jpg")
+    assert made.denylist == ()
     assert made.anonymizer.calls == [("photo.jpg", (0, 2, 5), ())]
     assert (photos / "new.png").exists()
     assert made.swapper is None
     run("photo.jpg", "--only", "1", "--region", "eyes", "--swapper", "my.onnx")
     assert (made.config.region, made.swapper) == ("eyes", Path("my.onnx"))
     assert made.anonymizer.calls[1] == ("photo.jpg", (), (1,))
+
+
+def test_the_deny_list_reaches_the_anonymizer(run, made, photos, monkeypatch):
+    assert run("photo.jpg", "--denylist", "star.jpg", "--denylist", "stars.gallery")[0] == 0
+    assert (made.denylist, made.protect) == (("star.jpg", "stars.gallery"), ())
+    monkeypatch.setattr(options, "open_gallery", lambda path: f"opened {path}")
+    monkeypatch.setattr("anonyface.api.Anonymizer", lambda **given: given)
+    given = MAKE_ANONYMIZER(Config(), denylist=made.denylist, protect=("me.jpg",))
+    assert given["denylist"] == ["star.jpg", "opened stars.gallery"]
+    assert given["protect"] == ["me.jpg"]
 
 
 def test_results_are_not_made_twice(run, made, photos):

@@ -20,7 +20,7 @@ from anonyface.comparison import (
     write_comparison,
 )
 from anonyface.errors import InputError
-from anonyface.types import AnonymizeResult
+from anonyface.result import AnonymizeResult
 
 Picture = NDArray[np.uint8]
 SHAPE = (90, 120, 3)

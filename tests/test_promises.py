@@ -18,10 +18,11 @@ import anonyface
 from anonyface.api import Anonymizer
 from anonyface.detection.boxes import iou
 from anonyface.errors import FaceError, WeightsCorrupt, WeightsMissing
+from anonyface.result import AnonymizeResult
 from anonyface.swapping.crop import cut_crop
-from anonyface.types import AnonymizeResult, Identity, Mesh
-from anonyface.verification.check import match_threshold
+from anonyface.types import Identity, Mesh
 from anonyface.verification.encoder import similarity
+from anonyface.verification.thresholds import match_threshold
 
 from .fakes import DoNothing, Failing, face_change, still_there
 

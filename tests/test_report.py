@@ -14,18 +14,9 @@ from anonyface.config import Config
 from anonyface.errors import InputError
 from anonyface.media.images import load_image
 from anonyface.report import MEASURED, SCHEMA, UNNAMED, build_report, describe_face, is_verified
+from anonyface.result import AnonymizeResult, Check, FaceOutcome, Match
 from anonyface.schemas import read_schema
-from anonyface.types import (
-    AnonymizeResult,
-    Check,
-    Face,
-    FaceOutcome,
-    Identity,
-    Look,
-    Match,
-    Mesh,
-    Screens,
-)
+from anonyface.types import Face, Identity, Look, Mesh, Screens
 from anonyface.weights import ModelRecord
 
 SEED = 987654321987654321
@@ -211,6 +202,10 @@ def test_reports_of_real_runs(anonymizer, result, scene):
         replaced = [f for f in report["faces"] if f["action"] == "replaced"]
         assert all(f["verified"] and f["seed"] is not None for f in replaced)
         assert all(f["asked"]["gender"] and f["got"]["gender"] for f in replaced)
+        worn = [o.identity.source for o in real.faces if o.identity is not None]
+        assert len(worn) == len(replaced)
+        assert all(persona.startswith("pool:") for persona in worn)
+        assert "pool:" not in json.dumps(report)
     assert len(result.faces) == 4
 
 
@@ -388,6 +383,19 @@ def test_what_it_does_not_say(made):
         assert secret not in text, secret
     assert "/" not in text.replace(SCHEMA, "")  # no path
     assert not {"pixels", "latent", "mesh", "source", "groups"} & set(keys_in(report))
+
+
+@pytest.mark.parametrize("names", [False, True])
+@pytest.mark.parametrize("seeds", [False, True])
+def test_no_persona_leaves(made, names, seeds):
+    # As `LatentIdentities` names its people: who has it can make the same one again.
+    persona = "pool:12x345@0.40"
+    worn = identity(source=persona, look=look())
+    outcomes = (replace(made.faces[0], identity=worn), *made.faces[1:])
+    text = json.dumps(build_report(replace(made, faces=outcomes), names=names, seeds=seeds))
+    assert "pool:" not in text
+    assert persona.removeprefix("pool:") not in text
+    assert (str(SEED) in text) == seeds  # the face itself is told
 
 
 def test_names_and_seeds_are_given_when_asked_for(made):

@@ -14,6 +14,7 @@ from PIL import Image
 from anonyface.config import Config
 from anonyface.errors import InputError
 from anonyface.media.images import load_image
+from anonyface.result import AnonymizeResult, Check, FaceOutcome, Match
 from anonyface.review_page import (
     BLANK,
     CROP_PX,
@@ -23,7 +24,7 @@ from anonyface.review_page import (
     review_entry,
     write_review_page,
 )
-from anonyface.types import AnonymizeResult, Check, Face, FaceOutcome, Match
+from anonyface.types import Face
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(1)>.jpg'
 GREEN = 200

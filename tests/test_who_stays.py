@@ -17,7 +17,8 @@ from anonyface.protection import portrayal
 from anonyface.protection.gallery import Gallery
 from anonyface.protection.references import SeveralFaces
 from anonyface.protection.selection import who_stays
-from anonyface.types import AnonymizeResult, Face
+from anonyface.result import AnonymizeResult
+from anonyface.types import Face
 
 from .fakes import face_change, still_there
 

@@ -147,16 +147,18 @@ def verify(
     """
     check_report_path(json_path, [before, after])
     from anonyface.detection.faces import FaceFinder
-    from anonyface.verification.check import built_in_judges
+    from anonyface.verification.check import built_in_judges, masked_judges
     from anonyface.verification.compare import compare_photos
     from anonyface.verification.comparison import comparison_table
-    from anonyface.verification.encoder import DlibEncoder
+    from anonyface.verification.encoder import DlibEncoder, UpperFace
 
+    encoder = DlibEncoder(threads=threads)
     found = compare_photos(
         before,
         after,
         detector=FaceFinder(detail="thorough", threads=threads),
-        judges=built_in_judges(DlibEncoder(threads=threads), threads=threads),
+        judges=built_in_judges(encoder, threads=threads),
+        masked=masked_judges(UpperFace(encoder), threads=threads),
         keep=keep,
     )
     if json_path != "-":

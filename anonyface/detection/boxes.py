@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.types import FloatArray
+
+PART = 0.85
+"""Share of a box inside a better one from which on it is a part of the same face."""
+LEAST_PART = 0.05
+"""Area of a part over that of the face: smaller is another face, on a shirt or far behind."""
 
 
 def area(boxes: FloatArray) -> FloatArray:
@@ -33,13 +40,55 @@ def iou(a: FloatArray, b: FloatArray) -> FloatArray:
     return np.asarray(common / np.maximum(union, 1e-9), dtype=np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Boxes in groups, each around its best one.
+
+    Attributes:
+        leaders: (g,) index of the best box of each group, best first.
+        member: (n,) number of the group of each box.
+        overlap: (n,) intersection over union of each box with its leader.
+    """
+
+    leaders: NDArray[np.intp]
+    member: NDArray[np.intp]
+    overlap: FloatArray
+
+
+def group_overlapping(boxes: FloatArray, scores: FloatArray, *, iou: float) -> Groups:
+    """Put boxes of the same face together.
+
+    Besides the usual overlap rule, a box that lies almost wholly inside a better one (a part of the
+    same face, seen in another tile or scale) belongs to it, too.
+
+    Args:
+        boxes: (n, 4).
+        scores: (n,).
+        iou: Boxes that overlap a better one by more than this belong to it.
+    """
+    order = np.argsort(-scores, kind="stable")
+    member = np.zeros(len(boxes), dtype=np.intp)
+    overlap = np.zeros(len(boxes), dtype=np.float32)
+    sizes = area(boxes)
+    leaders: list[int] = []
+    while len(order):
+        best = order[0]
+        common = intersection(boxes[best][None], boxes[order])[0]
+        rest = sizes[order]
+        shared = common / np.maximum(sizes[best] + rest - common, 1e-9)
+        part = (common > PART * rest) & (rest >= LEAST_PART * sizes[best])
+        mine = (shared > iou) | part
+        mine[0] = True  # also if it has no area
+        member[order[mine]], overlap[order[mine]] = len(leaders), shared[mine]
+        leaders.append(int(best))
+        order = order[~mine]
+    return Groups(np.asarray(leaders, dtype=np.intp), member, overlap)
+
+
 def non_maximum_suppression(
     boxes: FloatArray, scores: FloatArray, *, iou: float
 ) -> NDArray[np.intp]:
-    """Keep the best of each group of overlapping boxes.
-
-    Besides the usual overlap rule, a box that lies almost wholly inside a better one (a part of the
-    same face, seen in another tile or scale) is dropped too.
+    """Keep the best of each group of overlapping boxes, see `group_overlapping`.
 
     Args:
         boxes: (n, 4).
@@ -49,18 +98,4 @@ def non_maximum_suppression(
     Returns:
         Indices kept, best first.
     """
-    order = np.argsort(-scores, kind="stable")
-    boxes = boxes[order]
-    sizes = area(boxes)
-    kept: list[int] = []
-    alive = np.ones(len(boxes), dtype=bool)
-    for i in range(len(boxes)):
-        if not alive[i]:
-            continue
-        kept.append(i)
-        common = intersection(boxes[i : i + 1], boxes[i + 1 :])[0]
-        rest = sizes[i + 1 :]
-        overlap = common / np.maximum(sizes[i] + rest - common, 1e-9)
-        part_of = common / np.maximum(rest, 1e-9)
-        alive[i + 1 :] &= (overlap <= iou) & ((part_of <= 0.85) | (rest < 0.05 * sizes[i]))
-    return np.asarray(order[kept], dtype=np.intp)
+    return group_overlapping(boxes, scores, iou=iou).leaders

@@ -14,15 +14,35 @@ TILE_PIXELS = 1_600_000
 """Largest window run at once: bounds memory (about 300 MB) whatever the photo's size."""
 OVERLAP = 96
 """Pixels by which tiles overlap: a face up to this size is whole in one of them."""
-ENLARGED_MAX_FACE_PX = 96
-"""Largest face, in pixels of the photo, taken from a window that is run enlarged."""
-UPSCALE_BELOW_PIXELS = 500_000
-"""Photos smaller than this get their native pass at double size: their faces are small, too."""
+LARGEST_RUN_PX = 400
+"""Longest side of a face, in pixels run, that all but the coarse pass may report: the largest
+anchor has 512 px, and larger faces come out in pieces."""
+COARSE_SCALE = 0.5
+"""Scale of the coarse pass; smaller where the photo would not fit into one window."""
+FINE_SCALE = 2.0
+"""Scale of the fine pass at most: below 16 px, the smallest anchor, faces need enlarging."""
+LEAST_FINE_SCALE = 1.2
+"""Below this enlarging shows nothing that the native pass does not."""
+FINE_PIXELS = 8_000_000
+THOROUGH_FINE_PIXELS = 24_000_000
+"""Pixels of a fine pass from which on it is enlarged less."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A part of the image, the size it is run at and the largest face it may report."""
+    """A part of the image, how it is run, and the largest face it may report.
+
+    Attributes:
+        x0: Left edge in the image, like the next three.
+        y0: Top edge.
+        x1: Right edge.
+        y1: Bottom edge.
+        size_wh: Size it is resized to, before it is turned.
+        max_face_px: Longest side of a face it may report, in pixels of the image.
+        sight: Number of the pass it belongs to: one look at the whole image.
+        mirrored: Whether its mirror image is run.
+        turns: Quarter turns counter-clockwise before it is run.
+    """
 
     x0: int
     y0: int
@@ -30,6 +50,9 @@ class Window:
     y1: int
     size_wh: tuple[int, int]
     max_face_px: float = math.inf
+    sight: int = 0
+    mirrored: bool = False
+    turns: int = 0
 
     def owns(self, boxes: FloatArray, image_hw: tuple[int, ...]) -> BoolArray:
         """(n,) whether a box may be taken from this window.
@@ -53,33 +76,55 @@ class Window:
         return whole
 
 
-def plan_windows(image_hw: tuple[int, ...], detail: Detail) -> list[Window]:
-    """Return the windows to run, coarse first.
+@dataclass(frozen=True)
+class _Look:
+    """One look at the whole image: which scales, seen how."""
 
-    Pixels run: "fast" at most `TILE_PIXELS`; "normal" the native pixels (doubled in size for photos
-    under `UPSCALE_BELOW_PIXELS`) and, for photos larger than a tile, `TILE_PIXELS` more for large
-    faces; "thorough" what "normal" runs and four times the native pixels, up to 32 megapixels.
+    fine_pixels: int
+    mirrored: bool = False
+    turns: int = 0
+
+
+_LOOKS: dict[Detail, tuple[_Look, ...]] = {
+    "normal": (_Look(FINE_PIXELS),),
+    "thorough": (
+        _Look(THOROUGH_FINE_PIXELS),
+        _Look(FINE_PIXELS, mirrored=True),
+        *(_Look(FINE_PIXELS, turns=turns) for turns in (1, 2, 3)),
+    ),
+}
+
+
+def plan_windows(image_hw: tuple[int, ...], detail: Detail) -> list[Window]:
+    """Return the windows to run, pass by pass.
+
+    Pixels run, n being those of the photo: "fast" n, at most `TILE_PIXELS`. "normal" a coarse pass
+    (n / 4, at most `TILE_PIXELS`), a native one (n) and a fine one (4 n, at most `FINE_PIXELS`;
+    none where it would enlarge less than `LEAST_FINE_SCALE` times). "thorough" the same with a fine
+    pass of at most `THOROUGH_FINE_PIXELS`, and four times what "normal" runs: on the mirror image
+    and on the three turned ones. Overlaps of tiles come on top.
 
     Args:
         image_hw: Height and width.
         detail: Level of effort.
     """
     height, width = image_hw[:2]
-    pixels = height * width
-    coarse = min(1.0, math.sqrt(TILE_PIXELS / pixels))
-    windows = _tiles(height, width, coarse)
+    whole = min(1.0, math.sqrt(TILE_PIXELS / (height * width)))
     if detail == "fast":
-        return windows
-    if coarse < 1:
-        windows += _tiles(height, width, 1.0)
-    elif pixels < UPSCALE_BELOW_PIXELS:
-        windows += _tiles(height, width, 2.0)
-    if detail == "thorough" and pixels >= UPSCALE_BELOW_PIXELS:
-        windows += _tiles(height, width, max(1.0, min(2.0, math.sqrt(32e6 / pixels))))
+        return _tiles(height, width, whole, _Look(0), 0)
+    windows: list[Window] = []
+    for look in _LOOKS[detail]:
+        fine = min(FINE_SCALE, math.sqrt(look.fine_pixels / (height * width)))
+        scales = [min(COARSE_SCALE, whole), 1.0]
+        if fine >= LEAST_FINE_SCALE:
+            scales.append(fine)
+        for scale in scales:
+            number = windows[-1].sight + 1 if windows else 0
+            windows += _tiles(height, width, scale, look, number)
     return windows
 
 
-def _tiles(height: int, width: int, scale: float) -> list[Window]:
+def _tiles(height: int, width: int, scale: float, look: _Look, sight: int) -> list[Window]:
     """Cover the image with equal overlapping windows of at most `TILE_PIXELS` run pixels."""
     rows = columns = 1
     while (math.ceil(height / rows) + OVERLAP) * (math.ceil(width / columns) + OVERLAP) * (
@@ -96,7 +141,10 @@ def _tiles(height: int, width: int, scale: float) -> list[Window]:
             x1,
             y1,
             (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale))),
-            ENLARGED_MAX_FACE_PX if scale > 1 else math.inf,
+            LARGEST_RUN_PX / scale if scale > 0.999 and look.fine_pixels else math.inf,
+            sight,
+            look.mirrored,
+            look.turns,
         )
         for y0, y1 in _spans(height, rows)
         for x0, x1 in _spans(width, columns)

@@ -1,15 +1,17 @@
-"""RetinaFace (arXiv 1905.00641), MobileNet-0.25: boxes and five landmarks in one pass."""
+"""RetinaFace (arXiv 1905.00641), MobileNet-0.25: boxes and five landmarks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonyface.detection.boxes import non_maximum_suppression
-from anonyface.detection.passes import Window, plan_windows
+from anonyface.detection.fusion import Sightings, fuse, join
+from anonyface.detection.passes import TILE_PIXELS, Window, plan_windows
+from anonyface.errors import InputError
 from anonyface.runtime import open_session, run
 from anonyface.types import Detail, Face, FloatArray, ImageArray
 
@@ -19,15 +21,20 @@ ANCHORS = ((16, 32), (64, 128), (256, 512))
 VARIANCES = (0.1, 0.2)
 MEAN_BGR = (104.0, 117.0, 123.0)
 
+REPORTED_SCORE = 0.05
+"""What a single pass reports to the vote of all passes."""
 CANDIDATE_SCORE = 0.2
 """Below this the network is guessing."""
 SURE_SCORE = 0.5
 """From here on a detection counts as a face without a second look."""
-NMS_IOU = 0.4
+BATCH_PIXELS = 2 * TILE_PIXELS
+"""Pixels run at once in a batch: bounds memory."""
+MIRROR_ORDER = (1, 0, 2, 4, 3)
+"""Left and right landmarks change places in a mirror."""
 
 
 class RetinaFace:
-    """Finds faces in an image at its native resolution, tile by tile where it is large.
+    """Finds faces in an image: several passes, tile by tile where it is large, and their vote.
 
     Args:
         detail: How many passes over the image, see `plan_windows`.
@@ -45,39 +52,103 @@ class RetinaFace:
             image: (H, W, 3) RGB uint8.
 
         Returns:
-            Faces with score >= `CANDIDATE_SCORE`, most confident first.
+            Faces with score >= `CANDIDATE_SCORE`, most confident first. The score is what all
+            passes agree on, see `anonyface.detection.fusion.fuse`.
         """
-        found = [self._detect_window(image, w) for w in plan_windows(image.shape[:2], self.detail)]
-        boxes, landmarks, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        keep = non_maximum_suppression(boxes, scores, iou=NMS_IOU)
-        return [Face(boxes[i], landmarks[i], float(scores[i])) for i in keep]
+        return self.batch([image])[0]
 
-    def _detect_window(
-        self, image: ImageArray, window: Window
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Boxes (n, 4), landmarks (n, 5, 2), scores (n,) of one window, in image coordinates."""
-        view = image[window.y0 : window.y1, window.x0 : window.x1]
-        size_wh = window.size_wh
-        if size_wh != (view.shape[1], view.shape[0]):
-            shrinking = size_wh[0] < view.shape[1]
-            method = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
-            view = np.asarray(cv2.resize(view, size_wh, interpolation=method), dtype=np.uint8)
-        loc, conf, points = run(
-            self.session, {"input": _to_blob(view)}, ["loc", "conf", "landmarks"]
-        )
-        scores = conf[0, :, 1]
-        hits = np.flatnonzero(scores >= CANDIDATE_SCORE)
-        priors = _priors(*_padded(size_wh))[hits]
-        boxes, landmarks = decode(loc[0, hits], points[0, hits], priors)
-        offset = np.array([window.x0, window.y0], dtype=np.float32)
-        factor = np.array(
-            [(window.x1 - window.x0) / size_wh[0], (window.y1 - window.y0) / size_wh[1]],
-            dtype=np.float32,
-        )
-        boxes = boxes * np.tile(factor, 2) + np.tile(offset, 2)
-        landmarks = landmarks * factor + offset
-        inside = window.owns(boxes, image.shape[:2])
-        return boxes[inside], landmarks[inside], scores[hits][inside]
+    def batch(self, images: Sequence[ImageArray]) -> list[list[Face]]:
+        """Find faces in images of one size, frames of a video for example.
+
+        Args:
+            images: (H, W, 3) RGB uint8 each.
+
+        Returns:
+            For each image what calling the detector returns; equal up to rounding.
+
+        Raises:
+            InputError: If the images differ in size.
+        """
+        if not images:
+            return []
+        shape = images[0].shape
+        if any(image.shape != shape for image in images):
+            raise InputError("a batch needs images of one size")
+        windows = plan_windows(shape[:2], self.detail)
+        seen: list[list[Sightings]] = [[] for _ in images]
+        for window in windows:
+            step = max(1, BATCH_PIXELS // (window.size_wh[0] * window.size_wh[1]))
+            for start in range(0, len(images), step):
+                chunk = images[start : start + step]
+                for i, found in enumerate(self._look(chunk, window), start=start):
+                    seen[i].append(found)
+        return [_faces(fuse(join(parts), windows, shape[:2])) for parts in seen]
+
+    def _look(self, images: Sequence[ImageArray], window: Window) -> list[Sightings]:
+        """What is seen of each image through one window."""
+        blob = _to_blob([_view(image, window) for image in images])
+        loc, conf, points = run(self.session, {"input": blob}, ["loc", "conf", "landmarks"])
+        priors = _priors(blob.shape[3], blob.shape[2])
+        out = []
+        for i, image in enumerate(images):
+            scores = conf[i, :, 1]
+            hits = np.flatnonzero(scores >= REPORTED_SCORE)
+            boxes, landmarks = decode(loc[i, hits], points[i, hits], priors[hits])
+            boxes, landmarks = to_image(boxes, landmarks, window)
+            sights = np.full(len(hits), window.sight, dtype=np.intp)
+            found = Sightings(boxes, landmarks, scores[hits], sights)
+            out.append(found[window.owns(boxes, image.shape[:2])])
+        return out
+
+
+def _faces(found: Sightings) -> list[Face]:
+    best = found[found.scores >= CANDIDATE_SCORE]
+    each = zip(best.boxes, best.landmarks, best.scores.tolist(), strict=True)
+    return [Face(box, points, score) for box, points, score in each]
+
+
+def _view(image: ImageArray, window: Window) -> ImageArray:
+    """The part of the image a window runs: resized, then mirrored, then turned."""
+    view = image[window.y0 : window.y1, window.x0 : window.x1]
+    if window.size_wh != (view.shape[1], view.shape[0]):
+        shrinking = window.size_wh[0] < view.shape[1]
+        method = cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
+        view = np.asarray(cv2.resize(view, window.size_wh, interpolation=method), dtype=np.uint8)
+    if window.mirrored:
+        view = view[:, ::-1]
+    return np.rot90(view, window.turns)
+
+
+def to_image(
+    boxes: FloatArray, landmarks: FloatArray, window: Window
+) -> tuple[FloatArray, FloatArray]:
+    """Turn what was found in a window's view back into image coordinates.
+
+    Args:
+        boxes: (n, 4) x0 y0 x1 y1 in pixels of the view, resized, mirrored and turned.
+        landmarks: (n, 5, 2) in pixels of the view.
+        window: The window.
+
+    Returns:
+        The same in pixels of the image. Landmarks keep their names by what they are, not where:
+        the eye that is left on an upright face stays first on a turned one.
+    """
+    width, height = window.size_wh
+    points = np.concatenate([boxes.reshape(-1, 2, 2), landmarks], axis=1)
+    x, y = points[..., 0], points[..., 1]
+    for turn in range(window.turns % 4):
+        # A quarter turn took (x, y) to (y, side - x): undo it.
+        side = width if (window.turns - turn) % 2 else height
+        x, y = side - y, x
+    if window.mirrored:
+        x = width - x
+    scale = (window.x1 - window.x0) / width, (window.y1 - window.y0) / height
+    x, y = x * scale[0] + window.x0, y * scale[1] + window.y0
+    points = np.stack([x, y], axis=-1).astype(np.float32)
+    corners, found = points[:, :2], points[:, 2:]
+    if window.mirrored:
+        found = found[:, MIRROR_ORDER]
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1), found
 
 
 def decode(
@@ -106,15 +177,16 @@ def _padded(size_wh: tuple[int, int]) -> tuple[int, int]:
     return -(-size_wh[0] // step) * step, -(-size_wh[1] // step) * step
 
 
-def _to_blob(view: ImageArray) -> FloatArray:
-    """RGB HWC uint8 -> BGR NCHW float32 minus the mean, padded with the mean to the stride."""
-    height, width = view.shape[:2]
+def _to_blob(views: Sequence[ImageArray]) -> FloatArray:
+    """RGB HWC uint8 of one size -> BGR NCHW float32 minus the mean, padded with it to the stride."""
+    height, width = views[0].shape[:2]
     full_w, full_h = _padded((width, height))
-    blob = np.zeros((1, 3, full_h, full_w), dtype=np.float32)
-    for channel, mean in enumerate(MEAN_BGR):
-        np.subtract(
-            view[:, :, 2 - channel], np.float32(mean), out=blob[0, channel, :height, :width]
-        )
+    blob = np.zeros((len(views), 3, full_h, full_w), dtype=np.float32)
+    for view, planes in zip(views, blob, strict=True):
+        for channel, mean in enumerate(MEAN_BGR):
+            np.subtract(
+                view[:, :, 2 - channel], np.float32(mean), out=planes[channel, :height, :width]
+            )
     return blob
 
 

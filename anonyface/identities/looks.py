@@ -12,7 +12,7 @@ from anonyface.identities.eyewear import load_eyewear
 from anonyface.identities.facial_hair import load_facial_hair
 from anonyface.identities.traits import Traits, load_traits, trait_features
 from anonyface.landmarks import topology as topo
-from anonyface.landmarks.iris import IrisLandmarks, measure_gaze
+from anonyface.landmarks.iris import measure_gaze
 from anonyface.landmarks.pose import estimate_pose, measure_expression
 from anonyface.landmarks.skin import SkinModel, fit_skin, to_lab
 from anonyface.runtime import open_session, run
@@ -24,9 +24,6 @@ CHIP_PX = 150
 SKIN_PX = 128
 INNER_PX = 140
 """Age and gender networks want padding 0.2 where the chip has 0.25: 1.4 / 1.5 of it."""
-
-GAZE_FACE_PX = 40
-"""In smaller faces an eye is less than ten pixels wide: nobody sees where it looks."""
 
 
 class LookReader:
@@ -41,36 +38,28 @@ class LookReader:
         self.gender = open_session("gender", threads=threads)
         self.eyewear = load_eyewear()
         self.facial_hair = load_facial_hair()
-        self.irises = IrisLandmarks(threads=threads)
 
-    def __call__(self, image: ImageArray, mesh: Mesh, chip: ImageArray, views: FloatArray) -> Look:
+    def __call__(
+        self,
+        image: ImageArray,
+        mesh: Mesh,
+        chip: ImageArray,
+        views: FloatArray,
+        *,
+        skin: SkinModel | None = None,
+    ) -> Look:
         """Return the look of one face.
 
         Args:
             image: (H, W, 3) RGB uint8.
-            mesh: The face's mesh, in image coordinates.
+            mesh: The face's mesh, in image coordinates; without irises the gaze is not read.
             chip: (150, 150, 3) the aligned face that the built-in encoder reads.
             views: (2, 128) what the built-in encoder says of the chip and of its mirror image.
+            skin: What `face_skin` says of the face, None if nobody asked yet.
 
         Raises:
             FaceError: If the face lies outside of the image.
         """
-        return self._look(image, mesh, chip, views)
-
-    def traits(self, chip: ImageArray, views: FloatArray) -> Traits:
-        """Return how a (150, 150, 3) aligned chip with these (2, 128) embeddings reads."""
-        female, years = self.networks([chip])
-        return load_traits()(trait_features(views, float(female[0]), float(years[0])))
-
-    def networks(self, chips: Sequence[ImageArray]) -> tuple[FloatArray, FloatArray]:
-        """(n,) probability of female and (n,) years, from (150, 150, 3) aligned chips."""
-        edge = (CHIP_PX - INNER_PX) // 2
-        inner = [chip[edge : edge + INNER_PX, edge : edge + INNER_PX] for chip in chips]
-        age = run(self.age, {"images": _blob(inner, 64)}, ["probabilities"])[0]
-        gender = run(self.gender, {"images": _blob(inner, 32)}, ["probabilities"])[0]
-        return gender[:, 0], (age @ np.arange(age.shape[1], dtype=np.float32))
-
-    def _look(self, image: ImageArray, mesh: Mesh, chip: ImageArray, views: FloatArray) -> Look:
         traits = self.traits(chip, views)
         embedding = unit(views.sum(axis=0))
         pose, expression = estimate_pose(mesh.points), measure_expression(mesh.points)
@@ -78,7 +67,7 @@ class LookReader:
         eyes = [_median_lab(image, mesh, c)[0] for c in (topo.LEFT_EYE, topo.RIGHT_EYE)]
         hair = [_median_lab(image, mesh, c)[0] for c in (topo.MOUSTACHE, topo.CHIN_PATCH)]
         brows = [_median_lab(image, mesh, c)[0] for c in (topo.LEFT_BROW, topo.RIGHT_BROW)]
-        skin = _skin(image, mesh)
+        skin = skin or face_skin(image, mesh)
         if skin.masked:  # the cheeks are cloth, and nothing is known of a beard
             left = right = skin.centre
             hair = [skin.centre[0]]
@@ -99,23 +88,24 @@ class LookReader:
             beard=cheeks - float(np.mean(hair)),
             groups=traits.groups,
             brows=cheeks - float(np.mean(brows)),
-            facial_hair=self._facial_hair(image, mesh, skin, embedding),
-            **self._gaze(image, mesh),
+            facial_hair=float("nan")
+            if skin.masked
+            else self.facial_hair(image, mesh, (left + right) * np.float32(0.5), embedding),
+            **_gaze(mesh),
         )
 
-    def _facial_hair(
-        self, image: ImageArray, mesh: Mesh, skin: SkinModel, embedding: FloatArray
-    ) -> float:
-        if skin.masked:
-            return float("nan")
-        cheeks = np.mean(cheek_colours(image, mesh), axis=0)
-        return self.facial_hair(image, mesh, cheeks, embedding)
+    def traits(self, chip: ImageArray, views: FloatArray) -> Traits:
+        """Return how a (150, 150, 3) aligned chip with these (2, 128) embeddings reads."""
+        female, years = self.networks([chip])
+        return load_traits()(trait_features(views, float(female[0]), float(years[0])))
 
-    def _gaze(self, image: ImageArray, mesh: Mesh) -> dict[str, float]:
-        if float(np.ptp(mesh.points[:, :2], axis=0).max()) < GAZE_FACE_PX:
-            return {}
-        gaze = measure_gaze(mesh, self.irises(image, mesh))
-        return {"gaze_across": gaze.across, "gaze_down": gaze.down}
+    def networks(self, chips: Sequence[ImageArray]) -> tuple[FloatArray, FloatArray]:
+        """(n,) probability of female and (n,) years, from (150, 150, 3) aligned chips."""
+        edge = (CHIP_PX - INNER_PX) // 2
+        inner = [chip[edge : edge + INNER_PX, edge : edge + INNER_PX] for chip in chips]
+        age = run(self.age, {"images": _blob(inner, 64)}, ["probabilities"])[0]
+        gender = run(self.gender, {"images": _blob(inner, 32)}, ["probabilities"])[0]
+        return gender[:, 0], (age @ np.arange(age.shape[1], dtype=np.float32))
 
 
 def cheek_colours(image: ImageArray, mesh: Mesh) -> tuple[FloatArray, FloatArray]:
@@ -127,6 +117,13 @@ def cheek_colours(image: ImageArray, mesh: Mesh) -> tuple[FloatArray, FloatArray
 def skin_tone(lab: FloatArray) -> float:
     """Individual typology angle of a CIE L*a*b* colour, degrees (Chardon et al. 1991)."""
     return float(np.degrees(np.arctan2(lab[0] - 50, max(float(lab[2]), 1e-3))))
+
+
+def _gaze(mesh: Mesh) -> dict[str, float]:
+    if mesh.irises is None:
+        return {}
+    gaze = measure_gaze(mesh, mesh.irises)
+    return {"gaze_across": gaze.across, "gaze_down": gaze.down}
 
 
 def _blob(chips: Sequence[ImageArray], size: int) -> FloatArray:
@@ -150,8 +147,16 @@ def _median_lab(image: ImageArray, mesh: Mesh, outline: topo.Indices) -> FloatAr
     return np.asarray(np.median(lab, axis=0), dtype=np.float32)
 
 
-def _skin(image: ImageArray, mesh: Mesh) -> SkinModel:
-    """The skin model of a face, from its surroundings shrunk to at most `SKIN_PX`."""
+def face_skin(image: ImageArray, mesh: Mesh) -> SkinModel:
+    """Return the skin model of a face, from its pixels shrunk to at most `SKIN_PX`.
+
+    Args:
+        image: (H, W, 3) RGB uint8.
+        mesh: The face's mesh in image coordinates.
+
+    Raises:
+        FaceError: If the face lies outside of the image.
+    """
     low = np.maximum(np.floor(mesh.points[:, :2].min(axis=0)), 0).astype(int)
     high = np.ceil(mesh.points[:, :2].max(axis=0)).astype(int) + 1
     part = image[low[1] : high[1], low[0] : high[0]]
@@ -160,5 +165,5 @@ def _skin(image: ImageArray, mesh: Mesh) -> SkinModel:
     factor = min(1.0, SKIN_PX / max(part.shape[:2]))
     size = (max(1, round(part.shape[1] * factor)), max(1, round(part.shape[0] * factor)))
     small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    moved = (mesh.points - np.array([*low, 0], dtype=np.float32)) * np.float32(factor)
-    return fit_skin(to_lab(small), Mesh(moved, mesh.presence))
+    shrink = np.array([[factor, 0, -factor * low[0]], [0, factor, -factor * low[1]]])
+    return fit_skin(to_lab(small), mesh.moved(shrink))

@@ -12,6 +12,8 @@ from anonyface.verification.encoder import similarity
 
 MAX_PSI, MIN_SOUND = 1.05, 0.5
 """Farthest from the mean, and least sure to be without artefact, that is given to anybody."""
+AT_ONCE = 1024
+"""People compared with the whole pool at once: bounds memory for long deny lists."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Limits:
         real = [request.avoid] if request.denied is None else [request.avoid, request.denied]
         out = np.ones(len(embeddings), dtype=bool)
         for others, limit in ((np.concatenate(real), self.real), (request.taken, self.sibling)):
-            for other in others:
-                out &= similarity(embeddings, other) < limit - margin
+            for start in range(0, len(others), AT_ONCE):
+                out &= _closest(embeddings, others[start : start + AT_ONCE]) < limit - margin
         return out
 
 
@@ -59,17 +61,24 @@ def hold_against(
         psi: Copied, as is ``sound``.
         sound: See `anonyface.types.Screens`.
     """
+
+    def closest(others: FloatArray | None) -> float | None:
+        if others is None or not len(others):
+            return None
+        return float(similarity(embedding, others).max())
+
     return Screens(
-        original=_closest(embedding, request.avoid[:1]),
-        protected=_closest(embedding, request.avoid[1:]),
-        taken=_closest(embedding, request.taken),
-        denied=_closest(embedding, request.denied),
+        original=closest(request.avoid[:1]),
+        protected=closest(request.avoid[1:]),
+        taken=closest(request.taken),
+        denied=closest(request.denied),
         psi=psi,
         sound=sound,
     )
 
 
-def _closest(embedding: FloatArray, others: FloatArray | None) -> float | None:
-    if others is None or not len(others):
-        return None
-    return float(similarity(embedding, others).max())
+def _closest(embeddings: FloatArray, others: FloatArray) -> FloatArray:
+    """(n,) similarity, as `similarity` has it, of (n, d) people to the nearest of (m, d) others."""
+    squares = np.square(embeddings).sum(axis=1)[:, None] + np.square(others).sum(axis=1)
+    nearest = (squares - 2 * embeddings @ others.T).min(axis=1)
+    return np.asarray(1 - np.sqrt(np.maximum(nearest, 0)), dtype=np.float32)

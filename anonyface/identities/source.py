@@ -43,8 +43,7 @@ from anonyface.types import (
 from anonyface.verification.encoder import DlibEncoder, similarity, unit
 
 Gender: TypeAlias = Literal["female", "male"]
-Portrait: TypeAlias = tuple[ImageArray, Mesh, FloatArray]
-"""Pixels, mesh and irises."""
+Portrait: TypeAlias = tuple[ImageArray, Mesh]
 
 PARENTS, CHILDREN = 24, 256
 """People who come nearest to what is asked, and children bred from them; both for each side."""
@@ -104,7 +103,9 @@ class LatentIdentities:
 
     def __call__(self, request: IdentityRequest, /) -> Iterator[Offer]:
         """Offer nobodies, best first, each passing the screens and each somebody else."""
-        return self._offers(self.search(request), request, related=False)
+        found = self.search(request)
+        for row in self._passing(found, request, related=False):
+            yield self._offer(found, row, request)
 
     def request(
         self,
@@ -158,10 +159,12 @@ class LatentIdentities:
             size: Side of the portraits, 256 or 1024 px.
 
         Raises:
-            InputError: If fewer than ``n`` people pass the screens.
+            InputError: If fewer than ``n`` people pass the screens, or something else is asked for
+                than is described here.
         """
+        _check_request(gender=gender, size=size, n=n, seed=seed)
         look = wanted(
-            p_female={"female": 1.0, "male": 0.0, None: None}[gender],
+            p_female=None if gender is None else float(gender == "female"),
             age=age,
             skin_tone=skin_tone,
             yaw=yaw,
@@ -197,14 +200,14 @@ class LatentIdentities:
         best, least = None, np.inf
         asked = sum(not np.isnan(getattr(request.look, name)) for name in TOLERANCE)
         enough = FITS * np.sqrt(asked)
-        offers = self._offers(self.search(request, margin=MARGIN), request, related=True)
+        found = self.search(request, margin=MARGIN)
         measured = 0
-        for offer in islice(offers, TRIED):
-            identity = self._measured(offer.render(), request)
-            if identity is None or identity.look is None:
+        for row in islice(self._passing(found, request, related=True), TRIED):
+            passed = self._measured(found[np.array([row])], request)
+            if passed is None:
                 continue
             measured += 1
-            off = float(misfit(one_look(identity.look), request.look, mirrored=False)[0])
+            identity, off = passed
             if off < least:
                 best, least = identity, off
             if off < enough or measured == CERTIFIED:
@@ -213,20 +216,19 @@ class LatentIdentities:
             raise InputError("nobody who fits this request passes the screens")
         return best
 
-    def _measured(self, identity: Identity, request: IdentityRequest) -> Identity | None:
-        """The identity with look, embedding and screens as measured; None if it fails a screen."""
-        landmarks = five_points(identity.mesh.points)
-        chip = self._encoder.chip(identity.pixels, landmarks)
+    def _measured(
+        self, found: Candidates, request: IdentityRequest
+    ) -> tuple[Identity, float] | None:
+        """The identity, all of it measured, and its misfit; None if it fails a screen."""
+        identity = self._render(found, request)
+        chip = self._encoder.chip(identity.pixels, five_points(identity.mesh.points))
         views = self._encoder.views(chip)
         embedding = unit(views.sum(axis=0))
-        said = identity.screens
-        if said is None:  # not of this source
-            return None
-        screens = hold_against(embedding, request, psi=said.psi, sound=said.sound)
+        screens = self._screens(found, request, embedding)
         if not self.limits.admit(screens, margin=MARGIN):
             return None
         look = self._looks(identity.pixels, identity.mesh, chip, views)
-        return replace(
+        measured = replace(
             identity,
             embedding=embedding,
             screens=screens,
@@ -234,6 +236,7 @@ class LatentIdentities:
             age=look.age,
             gender="female" if look.p_female >= 0.5 else "male",
         )
+        return measured, float(misfit(one_look(look), request.look, mirrored=False)[0])
 
     @cached_property
     def _encoder(self) -> DlibEncoder:
@@ -301,10 +304,10 @@ class LatentIdentities:
             cross_at_random(nearest[:PARENTS], CHILDREN, rng, mirrored=mirrored),
         ]
 
-    def _offers(
+    def _passing(
         self, found: Candidates, request: IdentityRequest, *, related: bool
-    ) -> Iterator[Offer]:
-        """Yield those who pass the screens; unless related ones do, none is like another."""
+    ) -> Iterator[int]:
+        """Yield the rows of those who pass the screens; unless related, none is like another."""
         people = found.people
         left = self.limits.apart(people.embeddings, request)
         if not related:
@@ -315,31 +318,31 @@ class LatentIdentities:
             if not left.any():
                 return
             row = int(left.argmax())
-            yield self._offer(found, row, request)
+            yield row
             if not related:
                 near = similarity(people.embeddings, people.embeddings[row])
                 left &= near < ALIKE
             left[row] = False
 
-    def _screens(self, found: Candidates, row: int, request: IdentityRequest) -> Screens:
+    def _screens(
+        self, found: Candidates, request: IdentityRequest, embedding: FloatArray
+    ) -> Screens:
         return hold_against(
-            found.people.embeddings[row],
+            embedding,
             request,
-            psi=float(self.model.psi(found.people.latents[row])),
-            sound=float(found.people.column("sound")[row]),
+            psi=float(self.model.psi(found.people.latents[0])),
+            sound=float(found.people.column("sound")[0]),
         )
 
     def _offer(self, found: Candidates, row: int, request: IdentityRequest) -> Offer:
-        return Offer(
-            found.people.embeddings[row],
-            partial(self._render, found[np.array([row])], request),
-        )
+        one = found[np.array([row])]
+        return Offer(one.people.embeddings[0], partial(self._render, one, request))
 
     def _render(self, found: Candidates, request: IdentityRequest) -> Identity:
         size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256
         mirrored = bool(found.recipe.mirrored[0])
         latent = found.people.latents[0]
-        pixels, mesh, irises = self._portrait(latent, mirrored, size)
+        pixels, mesh = self._portrait(latent, mirrored, size)
         look = found.people.look(0, mirrored=mirrored)
         gender: Gender = "female" if look.p_female >= 0.5 else "male"
         return Identity(
@@ -352,8 +355,7 @@ class LatentIdentities:
             seed=request.seed,
             source=found.persona(0),
             look=look,
-            screens=self._screens(found, 0, request),
-            irises=irises,
+            screens=self._screens(found, request, found.people.embeddings[0]),
         )
 
     def _portrait(self, latent: FloatArray, mirrored: bool, size: PortraitSize) -> Portrait:
@@ -366,9 +368,21 @@ class LatentIdentities:
         if mirrored:
             pixels = np.ascontiguousarray(pixels[:, ::-1])
         mesh = self.mesh(pixels, [portrait_face(size)])[0]
-        portrait = pixels, mesh, self.irises(pixels, mesh)
+        portrait = pixels, self.irises.complete(pixels, mesh)
         with self._lock:
             self._cache[key] = portrait
             while len(self._cache) > CACHE_SIZE:
                 self._cache.popitem(last=False)
         return portrait
+
+
+def _check_request(*, gender: object, size: object, n: object, seed: object) -> None:
+    """Raise an InputError for what `LatentIdentities.request` can't be asked."""
+    if gender not in ("female", "male", None):
+        raise InputError(f"gender must be 'female', 'male' or None, not {gender!r}")
+    if size not in (256, 1024):
+        raise InputError(f"size must be 256 or 1024, not {size!r}")
+    if not isinstance(n, int) or n < 1:
+        raise InputError(f"n must be a whole number from 1 on, not {n!r}")
+    if seed is not None and (not isinstance(seed, int) or seed < 0):
+        raise InputError(f"seed must be None or a whole number from 0 on, not {seed!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,6 +15,8 @@ from anonyface.types import FloatArray, ImageArray, Mesh
 INPUT_PX = 64
 EYE_FACTOR = 2.3
 """Side of the square the network sees over the width of the eye (arXiv 2006.11341, model card)."""
+GAZE_FACE_PX = 40
+"""In smaller faces an eye is less than ten pixels wide: nobody sees where it looks."""
 CORNERS = (
     (topo.LEFT_EYE_OUTER, topo.LEFT_EYE_INNER),
     (topo.RIGHT_EYE_INNER, topo.RIGHT_EYE_OUTER),
@@ -72,6 +74,17 @@ class IrisLandmarks:
                 for p, inverse in zip(points, map(cv2.invertAffineTransform, squares), strict=True)
             ]
         ).astype(np.float32)
+
+    def complete(self, image: ImageArray, mesh: Mesh) -> Mesh:
+        """Return the mesh with its irises; without, where the face is under `GAZE_FACE_PX`.
+
+        Args:
+            image: (H, W, 3) RGB uint8.
+            mesh: The face's mesh, in image coordinates.
+        """
+        if float(np.ptp(mesh.points[:, :2], axis=0).max()) < GAZE_FACE_PX:
+            return mesh
+        return replace(mesh, irises=self(image, mesh))
 
 
 def measure_gaze(mesh: Mesh, irises: FloatArray) -> Gaze:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from anonyface.landmarks import topology as topo
+from anonyface.landmarks.worn import WORN_FROM, Worn, read_worn
 from anonyface.types import FloatArray, ImageArray, Mesh
 
-CHEEKS = np.concatenate([topo.LEFT_CHEEK, topo.RIGHT_CHEEK])
-MIDDLE = np.array([5, 195, 197, 6, 45, 275])
-"""Bridge and sides of the nose; with the cheeks, skin that is bare on nearly everybody."""
+BARE = np.concatenate([topo.LEFT_CHEEK, topo.RIGHT_CHEEK, np.array([5, 195, 197, 6, 45, 275])])
+"""Cheeks, bridge and sides of the nose: skin that is bare on nearly everybody."""
 UPPER = np.array([8, 9, 168, 193, 417, 151, 108, 337, 69, 299, 143, 372, 35, 265, 226, 446])
 """Between the brows, forehead, temples: what a medical mask leaves free."""
-MOUTH = np.concatenate([topo.MOUSTACHE, topo.CHIN_PATCH, topo.LIPS_OUTER])
-MOUTH_WEIGHT, CHEEK_WEIGHT, DOUBT_WEIGHT, MASKED_FROM = 1.5, 2.5, 5.0, 12.0
-"""Blood makes lips and cheeks redder than the forehead, cloth does not: a mask is told by how much
-redness (a*) mouth and cheeks lack, plus the doubt of the mesh. Set by hand, looking at people with
-and without masks."""
-MASK_COLOUR = 20.0
-"""Difference in a*b* between upper face and cheeks that no skin has."""
 FLOOR_LAB = np.array([7.0, 4.0, 5.0], dtype=np.float32)
 """Smallest spread believed, L*a*b* units: skin is never of one colour."""
 SHADOW = 1.6
@@ -36,12 +28,17 @@ class SkinModel:
     Attributes:
         centre: (3,) L*a*b*.
         spread: (3,) L*a*b* units.
-        masked: Whether something covers the cheeks: a medical mask, a scarf.
+        worn: What covers mouth and cheeks, None if nothing does.
     """
 
     centre: FloatArray
     spread: FloatArray
-    masked: bool
+    worn: Worn | None = None
+
+    @property
+    def masked(self) -> bool:
+        """Whether something covers the cheeks: a medical mask, a scarf."""
+        return self.worn is not None
 
     def likelihood(self, lab: FloatArray) -> FloatArray:
         """How much each pixel looks like this skin.
@@ -64,27 +61,39 @@ def to_lab(pixels: ImageArray | FloatArray) -> FloatArray:
 
 
 def fit_skin(lab: FloatArray, mesh: Mesh) -> SkinModel:
-    """Learn the skin colour of one face.
+    """Learn the skin colour of one face, and whether something is worn over nose and mouth.
 
     Args:
         lab: (h, w, 3) float32 CIE L*a*b* of a crop.
         mesh: The face in crop coordinates; points outside of the crop are moved to its edge.
     """
-    height, width = lab.shape[:2]
-    xy = np.clip(mesh.points[:, :2].round(), 0, [width - 1, height - 1]).astype(int)
-    radius = max(1, int(np.ptp(mesh.points[:, 0]) * 0.02))
-    smooth = cv2.blur(lab, (2 * radius + 1, 2 * radius + 1))
+    smooth = _smooth(lab, mesh.points)
+    worn = read_worn(smooth, mesh)
+    if worn.probability < WORN_FROM:
+        return _model(smooth, mesh.points, BARE)
+    return replace(_model(smooth, mesh.points, UPPER), worn=worn)
 
-    def colours(indices: NDArray[np.intp]) -> FloatArray:
-        return np.asarray(smooth[xy[indices, 1], xy[indices, 0]], dtype=np.float32)
 
-    red = [float(np.median(colours(part)[:, 1])) for part in (UPPER, MOUTH, CHEEKS)]
-    lack = MOUTH_WEIGHT * (red[0] - red[1]) + CHEEK_WEIGHT * (red[0] - red[2])
-    off = np.median(colours(CHEEKS), axis=0) - np.median(colours(UPPER), axis=0)
-    coloured = float(np.hypot(off[1], off[2])) > MASK_COLOUR
-    masked = coloured or lack - DOUBT_WEIGHT * float(np.log(mesh.presence + 1e-3)) > MASKED_FROM
-    samples = colours(UPPER if masked else np.concatenate([CHEEKS, MIDDLE]))
+def fit_bare_skin(lab: FloatArray, points: FloatArray) -> SkinModel:
+    """Learn the skin colour of a face that is known to wear nothing over nose and mouth.
+
+    Args:
+        lab: (h, w, 3) float32 CIE L*a*b* of a crop.
+        points: (468, 3) mesh in crop coordinates.
+    """
+    return _model(_smooth(lab, points), points, BARE)
+
+
+def _smooth(lab: FloatArray, points: FloatArray) -> FloatArray:
+    side = 2 * max(1, int(np.ptp(points[:, 0]) * 0.02)) + 1
+    return np.asarray(cv2.blur(lab, (side, side)), dtype=np.float32)
+
+
+def _model(smooth: FloatArray, points: FloatArray, where: topo.Indices) -> SkinModel:
+    height, width = smooth.shape[:2]
+    xy = np.clip(points[where, :2].round(), 0, [width - 1, height - 1]).astype(int)
+    samples = smooth[xy[:, 1], xy[:, 0]]
     centre = np.median(samples, axis=0)
     spread = 1.4826 * np.median(np.abs(samples - centre), axis=0)  # normal-consistent MAD
     spread = np.maximum(spread, FLOOR_LAB) * np.array([SHADOW, 1, 1], dtype=np.float32)
-    return SkinModel(centre.astype(np.float32), spread.astype(np.float32), masked)
+    return SkinModel(centre.astype(np.float32), spread.astype(np.float32))

@@ -18,7 +18,8 @@ from anonyface.media.files import check_target, replace_file
 from anonyface.protection.photos import display_name, read_reference
 from anonyface.protection.portrayal import Portrayer
 from anonyface.protection.vault import MAX_BYTES, is_gallery, pack, unpack
-from anonyface.types import Detector, Encoder, Face, FloatArray, freeze
+from anonyface.protocols import Detector, Encoder
+from anonyface.types import Face, FloatArray, freeze
 from anonyface.verification.encoder import EMBEDDING_DIMS
 
 MAX_NAME = 200

@@ -12,7 +12,8 @@ from anonyface.protection.portrayal import Portrayal, resemblance
 from anonyface.protection.quality import MIN_FACE_PX
 from anonyface.protection.references import MARGIN, SURE_RATE, References
 from anonyface.protection.thresholds import thresholds
-from anonyface.types import Face, Match, Verdict
+from anonyface.result import Match
+from anonyface.types import Face, Verdict
 
 UNSURE_RATE = 1e-2
 """Share of strangers' faces that may come out as sure or unsure."""

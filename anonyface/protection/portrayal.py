@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from anonyface.errors import FaceError
-from anonyface.types import BoolArray, Encoder, FloatArray, ImageArray
+from anonyface.protocols import Encoder
+from anonyface.types import BoolArray, FloatArray, ImageArray
 from anonyface.verification.encoder import DlibEncoder, SFaceEncoder, cosine, similarity
 
 

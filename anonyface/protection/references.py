@@ -15,7 +15,8 @@ from anonyface.protection.gallery import Gallery
 from anonyface.protection.photos import SeveralFaces, display_name, listed, read_reference
 from anonyface.protection.portrayal import Portrayal, Portrayer, resemblance
 from anonyface.protection.thresholds import thresholds
-from anonyface.types import Detector, FloatArray, freeze
+from anonyface.protocols import Detector
+from anonyface.types import FloatArray, freeze
 from anonyface.verification.encoder import EMBEDDING_DIMS
 
 __all__ = ["MARGIN", "SURE_RATE", "References", "SeveralFaces", "load_references"]
@@ -114,7 +115,7 @@ def load_references(
         )
         notes.extend(reading.notes)
     for note in notes:
-        logging.getLogger("anonyface").warning("protect: %s", note)
+        logging.getLogger("anonyface").warning("reference %s", note)
     if not rows:
         return References(np.zeros((0, EMBEDDING_DIMS), np.float32), (), ())
     references = References(

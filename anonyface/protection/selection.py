@@ -13,7 +13,8 @@ from anonyface.errors import FaceError, InputError
 from anonyface.protection.matching import decide, lost_to_another
 from anonyface.protection.portrayal import Portrayal
 from anonyface.protection.references import References
-from anonyface.types import Face, Match, Unsure
+from anonyface.result import Match
+from anonyface.types import Face, Unsure
 
 Selection: TypeAlias = Callable[[Face], bool] | Sequence[Any]
 """Which faces: a callable, or indices (ints) and boxes (x0 y0 x1 y1) in any mixture."""

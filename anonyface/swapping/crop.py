@@ -31,8 +31,7 @@ def cut_crop(image: ImageArray, mesh: Mesh) -> tuple[Crop, Mesh, tuple[slice, sl
         raise FaceError("the face lies outside of the image", stage="swapping")
     window = (slice(y0, y1), slice(x0, x1))
     matrix = np.array([[1, 0, -x0], [0, 1, -y0]], dtype=np.float64)
-    moved = mesh.points - np.array([x0, y0, 0], dtype=np.float32)
-    return Crop(image[window].copy(), matrix), Mesh(moved, mesh.presence), window
+    return Crop(image[window].copy(), matrix), mesh.moved(matrix), window
 
 
 def within(patch: Patch, face: Face, crop: Crop) -> Patch:

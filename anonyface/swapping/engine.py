@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 
 from anonyface.errors import FaceError
-from anonyface.landmarks.iris import IrisLandmarks
-from anonyface.landmarks.skin import fit_skin, to_lab
+from anonyface.landmarks.skin import fit_bare_skin, fit_skin, to_lab
 from anonyface.swapping.gaze import match_gaze
 from anonyface.swapping.mask import (
     Regions,
     build_regions,
-    exempt,
     face_width,
-    lower_face,
+    leave,
+    outline_window,
     smoothstep,
 )
+from anonyface.swapping.resolution import swap_at_work_size
 from anonyface.swapping.texture import match_texture
 from anonyface.swapping.tone import limit_casts, limit_highlights, match_contrast, match_shading
 from anonyface.swapping.warp import CONTROL, blend_geometry, warp_portrait
 from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
 
-WORK_PX = 420
-"""Wider faces are worked on at this width and enlarged: the portrait has no more to give."""
-
-GAZE_PX = 40
-"""Width of a face from which one sees where it looks."""
+FEWEST_PX = 4
 STRAND = 0.012
 """Half the width of strands of hair that are kept out of the blend, in face widths."""
 
@@ -40,12 +37,10 @@ class MeshSwapper:
     Attributes:
         shape: Share of the original's geometry kept for eyes, brows, nose and cheeks.
         mouth: The same for the mouth, which carries the expression.
-        irises: Finds the original's irises, so that its gaze is kept; None leaves the identity's.
     """
 
     shape: float = 0.15
     mouth: float = 0.65
-    irises: IrisLandmarks | None = None
 
     def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
         """Return the crop with the new face in it.
@@ -58,39 +53,32 @@ class MeshSwapper:
         Raises:
             FaceError: If the geometry can't be solved.
         """
-        factor = min(1.0, WORK_PX / face_width(mesh.points))
-        if factor == 1.0:
-            new, alpha = self._swap(crop.pixels, mesh, identity)
-        else:
-            new, alpha = self._swap_large(crop.pixels, mesh, identity, factor)
-        weight = alpha[..., None]
-        mixed = crop.pixels + (new - crop.pixels) * weight
-        return Patch(pixels=np.round(mixed).astype(np.uint8), alpha=alpha)
+        return swap_at_work_size(crop, mesh, partial(self._in_window, identity=identity))
 
-    def _swap_large(
-        self, pixels: ImageArray, mesh: Mesh, identity: Identity, factor: float
+    def _in_window(
+        self, pixels: ImageArray, mesh: Mesh, identity: Identity
     ) -> tuple[FloatArray, FloatArray]:
-        height, width = pixels.shape[:2]
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        small = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        scale = np.array([size[0] / width, size[1] / height, factor], dtype=np.float32)
-        new, alpha = self._swap(small, Mesh(mesh.points * scale, mesh.presence), identity)
-        large = cv2.resize(new, (width, height), interpolation=cv2.INTER_CUBIC)
-        mask = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.clip(large, 0, 255).astype(np.float32), np.asarray(mask, dtype=np.float32)
+        """`_swap` where the face is; the rest of the crop is worth no work."""
+        (y0, y1), (x0, x1) = outline_window(mesh.points, pixels.shape)
+        rows, columns = slice(y0, y1), slice(x0, x1)
+        if y1 - y0 < FEWEST_PX or x1 - x0 < FEWEST_PX:
+            raise FaceError("no part of the face lies inside the image", stage="swapping")
+        shift = np.array([[1, 0, -x0], [0, 1, -y0]], dtype=np.float64)
+        new, alpha = pixels.astype(np.float32), np.zeros(pixels.shape[:2], dtype=np.float32)
+        found = self._swap(pixels[rows, columns], mesh.moved(shift), identity)
+        new[rows, columns], alpha[rows, columns] = found
+        return new, alpha
 
     def _warp(
         self, pixels: ImageArray, mesh: Mesh, identity: Identity, placed: FloatArray
     ) -> FloatArray:
         """The portrait bent onto the crop, its eyes looking where the original's look."""
         height, width = pixels.shape[:2]
-        source = identity.mesh.points
-        points = source[CONTROL, :2]
-        if self.irises and identity.irises is not None and face_width(mesh.points) >= GAZE_PX:
-            target = mesh.points, self.irises(pixels, mesh)
-            if eyes := match_gaze(target, (source, identity.irises), placed):
-                points = np.concatenate([points, eyes.source])
-                placed = np.concatenate([placed, eyes.placed])
+        source = identity.mesh
+        points = source.points[CONTROL, :2]
+        if eyes := match_gaze(mesh, source, placed):
+            points = np.concatenate([points, eyes.source])
+            placed = np.concatenate([placed, eyes.placed])
         return warp_portrait(identity.pixels, points, placed, (width, height))
 
     def _swap(
@@ -101,15 +89,13 @@ class MeshSwapper:
         placed = blend_geometry(points, identity.mesh.points, shape=self.shape, mouth=self.mouth)
         new = self._warp(pixels, mesh, identity, placed)
         old = pixels.astype(np.float32)
-        regions = build_regions(points, (height, width))
         size = face_width(points)
         old_lab, new_lab = to_lab(pixels), to_lab(np.clip(new, 0, 255))
         old_model = fit_skin(old_lab, mesh)
+        regions = leave(build_regions(points, (height, width)), old_model.worn, size)
         old_skin = old_model.likelihood(old_lab)
-        new_skin = fit_skin(new_lab, Mesh(points, 1.0)).likelihood(new_lab)
-        if old_model.masked:  # a medical mask or a scarf stays on: below the nose, only bare skin
-            regions = exempt(regions, lower_face(points, (height, width)))
-        inside = (regions.edge > 0).astype(np.float32)
+        new_skin = fit_bare_skin(new_lab, points).likelihood(new_lab)
+        inside = (regions.edge * regions.soft > 0).astype(np.float32)
         lit = match_shading(new, old, old_skin * new_skin * inside, regions, size)
         alpha = blend_alpha(regions, old_skin, new_skin, size)
         if not np.any(alpha > 0.5):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anonyface.landmarks.iris import CORNERS
 from anonyface.landmarks.pose import measure_expression
 from anonyface.swapping.warp import CONTROL
-from anonyface.types import FloatArray
+from anonyface.types import FloatArray, Mesh
 from anonyface.verification.alignment import fit_similarity
 
 OPEN_EYES = 0.15
@@ -34,28 +34,28 @@ class IrisPoints:
     placed: FloatArray
 
 
-def match_gaze(
-    target: tuple[FloatArray, FloatArray], source: tuple[FloatArray, FloatArray], placed: FloatArray
-) -> IrisPoints | None:
+def match_gaze(target: Mesh, source: Mesh, placed: FloatArray) -> IrisPoints | None:
     """Say where the identity's irises belong for the gaze of the original.
 
     Each iris keeps its shape and gets the place between the corners of its eye that the original's
     has.
 
     Args:
-        target: (468, 3) mesh and (2, 5, 2) irises of the original.
-        source: The same of the identity.
+        target: The original, with its irises.
+        source: The identity, with its irises.
         placed: (len(CONTROL), 2) where the identity's control points will lie.
 
     Returns:
-        Ten points, None if somebody's eyes are closed.
+        Ten points, None if somebody's eyes are closed or too small.
     """
-    (old_mesh, old_irises), (new_mesh, new_irises) = target, source
+    if target.irises is None or source.irises is None:
+        return None
+    old_mesh, new_mesh = target.points, source.points
     if min(measure_expression(m).eyes_open for m in (old_mesh, new_mesh)) < OPEN_EYES:
         return None
     to_target = fit_similarity(new_mesh[CONTROL, :2], placed)
     moved = []
-    for corners, old, new in zip(CORNERS, old_irises, new_irises, strict=True):
+    for corners, old, new in zip(CORNERS, target.irises, source.irises, strict=True):
         eye = placed[[_PLACES[c] for c in corners]].astype(np.float64)
         width = float(np.hypot(*(eye[1] - eye[0])))
         natural = _at(eye, _offset(new_mesh[list(corners), :2], new[0]))
@@ -65,7 +65,7 @@ def match_gaze(
         shape = (new - new[0]).astype(np.float64) @ to_target[:, :2].T
         moved.append(natural + step + shape)
     return IrisPoints(
-        new_irises.reshape(-1, 2).astype(np.float32),
+        source.irises.reshape(-1, 2).astype(np.float32),
         np.concatenate(moved).astype(np.float32),
     )
 

@@ -10,6 +10,7 @@ No such file comes with anonyface, and the licences of those that are published 
 
 from __future__ import annotations
 
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 
 from anonyface.errors import FaceError, InputError
 from anonyface.landmarks.mesh import five_points
-from anonyface.landmarks.skin import fit_skin, to_lab
-from anonyface.swapping.engine import WORK_PX, blend_alpha
-from anonyface.swapping.mask import build_regions, exempt, face_width, lower_face, smoothstep
+from anonyface.landmarks.skin import fit_bare_skin, fit_skin, to_lab
+from anonyface.swapping.engine import blend_alpha
+from anonyface.swapping.mask import build_regions, face_width, leave, smoothstep
 from anonyface.swapping.onnx_graph import input_shapes, last_initializer
+from anonyface.swapping.resolution import swap_at_work_size
 from anonyface.swapping.texture import match_texture
 from anonyface.swapping.user_network import Shape, agrees, open_network
 from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
@@ -91,22 +93,7 @@ class InswapperSwapper:
         if not np.isfinite(mesh.points).all():
             raise FaceError("the mesh is not finite", stage="swapping")
         source = self._source(identity)
-        factor = min(1.0, WORK_PX / face_width(mesh.points))
-        height, width = crop.pixels.shape[:2]
-        if factor == 1.0:
-            new, alpha = self._swap(crop.pixels, mesh, source, identity.seed)
-        else:  # far more pixels than the network's 128 have anything to say about
-            size = (max(1, round(width * factor)), max(1, round(height * factor)))
-            small = cv2.resize(crop.pixels, size, interpolation=cv2.INTER_AREA)
-            scale = np.array([size[0] / width, size[1] / height, factor], dtype=np.float32)
-            shrunk = Mesh(mesh.points * scale, mesh.presence)
-            new, alpha = self._swap(
-                np.asarray(small, dtype=np.uint8), shrunk, source, identity.seed
-            )
-            new = np.clip(_enlarge(new, (width, height), cv2.INTER_CUBIC), 0, 255)
-            alpha = _enlarge(alpha, (width, height), cv2.INTER_LINEAR)
-        mixed = crop.pixels + (new - crop.pixels) * alpha[..., None]
-        return Patch(pixels=np.round(mixed).astype(np.uint8), alpha=alpha)
+        return swap_at_work_size(crop, mesh, partial(self._swap, source=source, seed=identity.seed))
 
     def _source(self, identity: Identity) -> FloatArray:
         """(1, 512) what the swap network is told of who to put on."""
@@ -119,7 +106,7 @@ class InswapperSwapper:
         return source
 
     def _swap(
-        self, pixels: ImageArray, mesh: Mesh, source: FloatArray, seed: int
+        self, pixels: ImageArray, mesh: Mesh, *, source: FloatArray, seed: int
     ) -> tuple[FloatArray, FloatArray]:
         """New face (h, w, 3) float32 over the whole crop, and alpha (h, w)."""
         chip = align_chip(pixels, five_points(mesh.points), CHIP_PX, template=CHIP_TEMPLATE)
@@ -231,21 +218,15 @@ def _cut_out(
             the image.
     """
     image_hw = pixels.shape[:2]
-    regions = build_regions(mesh.points, image_hw)
-    old_lab = to_lab(pixels)
+    old_lab, width = to_lab(pixels), face_width(mesh.points)
     skin = fit_skin(old_lab, mesh)
-    if skin.masked:  # a medical mask or a scarf stays on: below the nose, only bare skin
-        regions = exempt(regions, lower_face(mesh.points, image_hw))
+    regions = leave(build_regions(mesh.points, image_hw), skin.worn, width)
     if np.any(seen[regions.core * regions.soft > 0.5] < SEEN):
         raise FaceError("the face does not fit into what the network sees", stage="swapping")
     new_lab = to_lab(new)
-    new_skin = fit_skin(new_lab, Mesh(mesh.points, 1.0)).likelihood(new_lab)
-    alpha = blend_alpha(regions, skin.likelihood(old_lab), new_skin, face_width(mesh.points))
+    new_skin = fit_bare_skin(new_lab, mesh.points).likelihood(new_lab)
+    alpha = blend_alpha(regions, skin.likelihood(old_lab), new_skin, width)
     alpha = np.asarray(alpha * seen, dtype=np.float32)
     if not np.any(alpha > 0.5):
         raise FaceError("no part of the face lies inside the image", stage="swapping")
     return alpha, regions.core
-
-
-def _enlarge(array: FloatArray, size_wh: tuple[int, int], how: int) -> FloatArray:
-    return np.asarray(cv2.resize(array, size_wh, interpolation=how), dtype=np.float32)

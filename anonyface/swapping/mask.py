@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.landmarks import topology as topo
+from anonyface.landmarks.worn import Worn
 from anonyface.types import FloatArray
 
 FEATHER = 0.10
@@ -17,6 +18,11 @@ CORE_MARGIN = 0.035
 """How far the core reaches beyond the eyes, brows, nose and lips, in face widths."""
 BAND_RAMP = 0.06
 """Distance from the core over which hair and other occluders begin to be respected."""
+
+WINDOW_PX = 2
+"""Pixels around the outline, so that its distance transform has an outside."""
+WORN_SOFT = 0.006
+"""Softness of the edge where a worn mask begins, in face widths."""
 
 CORE = np.concatenate(
     [
@@ -28,7 +34,6 @@ CORE = np.concatenate(
         np.array([1, 2, 98, 327, 48, 278]),
     ]
 )
-NOSE_BASE = 2
 _SUBPIXEL = 4  # bits of sub-pixel precision of cv2.fillPoly
 
 
@@ -57,6 +62,22 @@ def face_width(points: FloatArray) -> float:
     return float(max(1.0, np.sqrt(spans[0] * spans[1])))
 
 
+def outline_window(
+    points: FloatArray, image_hw: tuple[int, ...]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and columns, from and to, around a face's outline: nothing beyond them is replaced.
+
+    Args:
+        points: (468, 3) mesh in crop coordinates.
+        image_hw: Height and width of the crop.
+    """
+    outline = points[topo.FACE_OVAL, :2]
+    limit = [image_hw[1], image_hw[0]]
+    x0, y0 = np.clip(np.floor(outline.min(axis=0)) - WINDOW_PX, 0, limit).astype(int)
+    x1, y1 = np.clip(np.ceil(outline.max(axis=0)) + WINDOW_PX + 1, 0, limit).astype(int)
+    return (int(y0), int(y1)), (int(x0), int(x1))
+
+
 def build_regions(points: FloatArray, image_hw: tuple[int, ...]) -> Regions:
     """Draw the masks of a face.
 
@@ -74,31 +95,19 @@ def build_regions(points: FloatArray, image_hw: tuple[int, ...]) -> Regions:
     return Regions(edge=edge, soft=soft, core=1 - band, band=band, bare=_bare(points, image_hw))
 
 
-def lower_face(points: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
-    """(h, w) float32 in [0, 1]: 1 below the nose, seen along the face's own down axis.
-
-    Args:
-        points: (468, 3) mesh in crop coordinates.
-        image_hw: Height and width of the crop.
-    """
-    down = points[topo.CHIN, :2] - points[topo.FOREHEAD_TOP, :2]
-    down = down / max(float(np.hypot(*down)), 1e-6)
-    start = points[NOSE_BASE, :2] - 0.06 * face_width(points) * down
-    ys = np.arange(image_hw[0], dtype=np.float32)[:, None] - start[1]
-    xs = np.arange(image_hw[1], dtype=np.float32)[None] - start[0]
-    along = ys * down[1] + xs * down[0]
-    return smoothstep(np.asarray(along / (0.08 * face_width(points)) + 0.5, dtype=np.float32))
-
-
-def exempt(regions: Regions, where: FloatArray) -> Regions:
-    """Take part of the core out: there, too, only bare skin is replaced.
+def leave(regions: Regions, worn: Worn | None, width: float) -> Regions:
+    """Leave what is worn over nose and mouth as it is: nothing below its border is replaced.
 
     Args:
         regions: Masks of the crop.
-        where: (h, w) float32 in [0, 1], 1 where the core is given up.
+        worn: A medical mask or a scarf, None for none.
+        width: Face width in pixels.
     """
-    core = np.asarray(regions.core * (1 - where), dtype=np.float32)
-    return replace(regions, core=core, band=np.asarray(1 - core, dtype=np.float32))
+    if worn is None:
+        return regions
+    left = 1 - worn.below(regions.edge.shape, WORN_SOFT * width)
+    core = regions.core * left
+    return replace(regions, soft=regions.soft * left, core=core, band=1 - core)
 
 
 def smoothstep(x: FloatArray) -> FloatArray:

@@ -27,7 +27,7 @@ GREY_TINT, MAX_CAST = 0.35, 14.0
 """Tint of grey things as a share of the skin's, and how far they may stray, L*a*b* units."""
 DARK = 0.7
 """Share of the skin's lightness below which a pixel is hair rather than skin."""
-WORK_PX = 96
+WORK_PX = 64
 """The shading is computed on a crop shrunk to about this width of face."""
 
 

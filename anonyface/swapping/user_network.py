@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from anonyface.errors import FaceError, InputError
-from anonyface.runtime import engine, run, usable_cores
+from anonyface.errors import BackendError, FaceError, InputError
+from anonyface.runtime import run, start_session
 from anonyface.types import FloatArray
 
 if TYPE_CHECKING:
@@ -106,19 +106,10 @@ def _list(names: Iterable[str]) -> str:
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    ort = engine()
-    options = ort.SessionOptions()
-    # As for the models that are shipped, see anonyface.runtime.
-    options.intra_op_num_threads = threads or usable_cores()
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
     try:
-        providers = ort.get_available_providers()
-        return ort.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # onnxruntime has no error class of its own for this
-        problem = " ".join(str(error).split())[:MAX_MESSAGE]
-        raise InputError(f"{path}: onnxruntime can't open it, {problem}") from error
+        return start_session(path, threads=threads)
+    except BackendError as error:
+        raise InputError(f"{path}: {str(error)[:MAX_MESSAGE]}") from error
 
 
 def agrees(shape: Sequence[int | str | None], wanted: Shape) -> bool:

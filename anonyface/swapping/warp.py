@@ -129,10 +129,31 @@ def _solve(knots: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np
     system[:count, count + 1 :] = knots
     system[count:, :count] = system[:count, count:].T
     right = np.concatenate([value, np.zeros((3, 2))])
-    try:
-        return np.asarray(np.linalg.solve(system, right))
-    except np.linalg.LinAlgError as error:
-        raise FaceError("the mesh collapsed", stage="swapping") from error
+    weights = _eliminate(system, right)
+    if not np.isfinite(weights).all():
+        raise FaceError("the mesh collapsed", stage="swapping")
+    return weights
+
+
+def _eliminate(system: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Solve a linear system by two halves, (n, n) and (n, k) -> (n, k); NaN where it has none.
+
+    Above a hundred unknowns numpy and OpenCV call a threaded BLAS, which for a system this small
+    spends a hundred times the work on waking its threads when the cores are busy.
+    """
+    half = len(system) // 2
+    both = np.concatenate([system[:half, half:], right[:half]], axis=1)
+    solved, first = cv2.solve(system[:half, :half].copy(), both, flags=cv2.DECOMP_LU)
+    if not solved:
+        return np.full_like(right, np.nan)
+    across, lone = first[:, : len(system) - half], first[:, len(system) - half :]
+    below = system[half:, :half]
+    schur = system[half:, half:] - np.einsum("ij,jk->ik", below, across)
+    rest = right[half:] - np.einsum("ij,jk->ik", below, lone)
+    solved, second = cv2.solve(schur, rest, flags=cv2.DECOMP_LU)
+    if not solved:
+        return np.full_like(right, np.nan)
+    return np.concatenate([lone - np.einsum("ij,jk->ik", across, second), second])
 
 
 def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,69 +1,31 @@
-"""Is the old face gone? Thresholds at known false match rates, and the comparison itself."""
+"""Is the old face gone? Unlike encoders compare it with what stands there now."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from anonyface.errors import WeightsMissing
-from anonyface.types import Check, Crop, Encoder, FloatArray, ImageArray, Patch, Verify
-from anonyface.verification.encoder import SFaceEncoder, cosine, embed, similarity
+from anonyface.protocols import Encoder
+from anonyface.result import Check
+from anonyface.types import Crop, FloatArray, ImageArray, Patch, Verify
+from anonyface.verification.encoder import (
+    SFaceEncoder,
+    UpperFace,
+    cosine,
+    embed,
+    similarity,
+)
+from anonyface.verification.signature import Signature
+from anonyface.verification.thresholds import EncoderName, FalseMatchRate, match_threshold
 
 if TYPE_CHECKING:
     from anonyface.subjects import Subject
 
-FalseMatchRate = Literal["1e-2", "1e-3", "1e-4"]
-EncoderName = Literal["encoder", "second-encoder", "second-encoder, surroundings"]
-
 Reading: TypeAlias = tuple[FloatArray, float | None]
 """A (d,) embedding, and its similarity to that of the mirror image if that is known."""
-
-LARGE_PX = 85.0
-"""Median height of the faces in lfw-dev: from here on the thresholds of whole photos hold."""
-
-
-@cache
-def _calibration(encoder: EncoderName) -> dict[str, Any]:
-    path = Path(__file__).with_name("thresholds.json")
-    try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))[encoder]
-    except FileNotFoundError:
-        raise WeightsMissing("thresholds", path) from None
-    return record
-
-
-def match_threshold(
-    rate: FalseMatchRate, *, face_px: float | None = None, encoder: EncoderName = "encoder"
-) -> float:
-    """Similarity from which on two faces count as one person at a false match rate.
-
-    Faces of few pixels all look alike to an encoder: the smaller they are, the more similar two
-    strangers come out, and the higher the similarity that means anything. Between the calibrated
-    sizes the threshold is interpolated.
-
-    Calibrated on lfw-dev by ``benchmarks/calibrate.py``; the file names source and counts.
-
-    Args:
-        rate: False match rate.
-        face_px: Height of both faces in pixels, None for faces large enough.
-        encoder: Name of the encoder in the manifest.
-
-    Raises:
-        WeightsMissing: If the calibration is not there.
-    """
-    record = _calibration(encoder)
-    full = float(record["fmr"][rate])
-    if face_px is None:
-        return full
-    by_size = {float(size): points["fmr"][rate] for size, points in record["by_face_px"].items()}
-    sizes = sorted(by_size)
-    return float(np.interp(face_px, [*sizes, LARGE_PX], [*(by_size[s] for s in sizes), full]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,22 +88,32 @@ class Verdict:
 
     Attributes:
         checks: One per judge that was asked; only the last one may have failed.
-        embedding: (128,) of the new face under the first judge.
+        signature: Who the new face is under the first judge.
     """
 
     checks: tuple[Check, ...]
-    embedding: FloatArray
+    signature: Signature
 
 
 class Verifier:
     """Asks one judge after the other whether an old face is gone; the first "no" ends it.
 
+    A medical mask stays on, and any two people in the same mask are alike to an encoder: people
+    who wear one are judged by what it leaves bare.
+
     Args:
         judges: The first one's encoder made the subjects' embeddings.
+        masked: The judges of people in masks, the first one's encoder made the subjects'
+            embeddings of the upper face; empty: the same as of everybody.
+
+    Raises:
+        ValueError: If there is no judge.
     """
 
-    def __init__(self, judges: Sequence[Judge]) -> None:
-        self.judges = tuple(judges)
+    def __init__(self, judges: Sequence[Judge], *, masked: Sequence[Judge] = ()) -> None:
+        if not judges:
+            raise ValueError("there is no judge")
+        self.judges, self.masked = tuple(judges), tuple(masked)
 
     def __call__(
         self,
@@ -167,23 +139,27 @@ class Verifier:
         face = subject.face
         known = {} if known is None else known
         moved = face.landmarks + crop.matrix[:, 2].astype(np.float32)
+        judges = self.judges
+        known[judges[0].name] = subject.embedding, subject.recognised
+        if subject.upper is not None and self.masked:
+            judges = self.masked
+            known[judges[0].name] = subject.upper, None
+        new: dict[EncoderName, FloatArray] = {}
         checks: list[Check] = []
-        first: FloatArray | None = None
-        for judge in self.judges:
-            new = judge.encoder(patch.pixels, moved)
-            if first is None:
-                first, old, recognised = new, subject.embedding, subject.recognised
-            else:
-                if judge.name not in known:
-                    known[judge.name] = judge.read(original, face.landmarks)
-                old, recognised = known[judge.name]
-            check = judge.check(old, new, recognised=recognised, face_px=face.size)
+        for judge in judges:
+            new[judge.name] = judge.encoder(patch.pixels, moved)
+            if judge.name not in known:
+                known[judge.name] = judge.read(original, face.landmarks)
+            old, recognised = known[judge.name]
+            check = judge.check(old, new[judge.name], recognised=recognised, face_px=face.size)
             checks.append(check)
             if not check.passed:
                 break
-        if first is None:
-            raise ValueError("there is no judge")
-        return Verdict(tuple(checks), first)
+        first = self.judges[0]
+        if first.name not in new:
+            new[first.name] = first.encoder(patch.pixels, moved)
+        upper = new[judges[0].name] if judges is self.masked else None
+        return Verdict(tuple(checks), Signature(new[first.name], upper))
 
 
 def built_in_judges(
@@ -212,3 +188,23 @@ def built_in_judges(
         wide = SFaceEncoder(sees="surroundings", threads=threads)
         judges.append(Judge("second-encoder, surroundings", wide, "1e-3", similarity=cosine))
     return tuple(judges)
+
+
+def masked_judges(upper: UpperFace | None, *, threads: int = 0) -> tuple[Judge, ...]:
+    """Return the judges of people in medical masks: both encoders, on the face above the mask.
+
+    Args:
+        upper: The built-in encoder on the upper face; None where another encoder decides, which
+            is not calibrated for that: then there are none.
+        threads: Threads for inference, 0 for all usable cores.
+
+    Raises:
+        WeightsError: If the second encoder's model is missing or corrupt.
+    """
+    if upper is None:
+        return ()
+    second = SFaceEncoder(sees="upper face", threads=threads)
+    return (
+        Judge("encoder, upper face", upper, "1e-2"),
+        Judge("second-encoder, upper face", second, "1e-2", similarity=cosine),
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -12,9 +11,12 @@ import numpy as np
 
 from anonyface.detection.boxes import iou
 from anonyface.errors import FaceError, InputError
+from anonyface.identities.looks import face_skin
+from anonyface.landmarks.mesh import FaceMesh
 from anonyface.media.images import ImageLike, load_image
-from anonyface.types import Detector, Face, FloatArray, ImageArray
-from anonyface.verification.check import FalseMatchRate, Judge, match_threshold
+from anonyface.protocols import Detector
+from anonyface.types import Face, FloatArray, ImageArray
+from anonyface.verification.check import Judge
 from anonyface.verification.comparison import (
     Comparison,
     Elsewhere,
@@ -24,6 +26,7 @@ from anonyface.verification.comparison import (
 )
 from anonyface.verification.leftovers import embedded_pictures
 from anonyface.verification.pair import PhotoPair, face_change, pair_up
+from anonyface.verification.thresholds import FalseMatchRate, match_threshold
 
 SAME_PLACE = 0.3
 """Overlap from which on two boxes are one place: a blurred face is boxed less exactly."""
@@ -33,12 +36,21 @@ ELSEWHERE_RATE: FalseMatchRate = "1e-4"
 """False match rate of a match at another place: with n faces there are n * n pairs of them."""
 
 
-@dataclass(frozen=True, eq=False)
 class _Row:
-    """A face and its embeddings, one per judge; None where it could not be encoded."""
+    """A face of one of the photos; each judge encodes it when it is first asked."""
 
-    face: Face
-    embeddings: tuple[FloatArray | None, ...]
+    def __init__(self, image: ImageArray, face: Face) -> None:
+        self.image, self.face = image, face
+        self._known: dict[str, FloatArray | None] = {}
+
+    def embedding(self, judge: Judge) -> FloatArray | None:
+        """Return what a judge's encoder says, None if it can't encode the face."""
+        if judge.name not in self._known:
+            try:
+                self._known[judge.name] = judge.encoder(self.image, self.face.landmarks)
+            except FaceError:
+                self._known[judge.name] = None
+        return self._known[judge.name]
 
 
 def compare_photos(
@@ -47,6 +59,7 @@ def compare_photos(
     *,
     detector: Detector,
     judges: Sequence[Judge],
+    masked: Sequence[Judge] = (),
     rate: FalseMatchRate = "1e-3",
     keep: Sequence[int] = (),
 ) -> Comparison:
@@ -62,6 +75,8 @@ def compare_photos(
         after: What was made of it; scaled if it has another size of the same proportions.
         detector: Finds the faces in both; should look hard.
         judges: The encoders that compare; a face is recognisable if one of them recognises it.
+        masked: The same for faces that wear a medical mask in the first photo; empty: the same as
+            for everybody.
         rate: False match rate of the verdicts.
         keep: Numbers of faces that stay, in the detector's order: they don't count as exposed.
 
@@ -80,13 +95,14 @@ def compare_photos(
     for index in keep:
         if not 0 <= index < len(originals):
             raise InputError(f"keep: there is no face {index}, {len(originals)} were found")
-    new = [_encode(photos.after, face, judges) for face in now]
-    faces, only_in_after = _compare(photos, originals, new, judges, rate, frozenset(keep))
+    new = [_Row(photos.after, face) for face in now]
+    court = _Court(judges, masked)
+    faces, only_in_after = _compare(photos, originals, new, court, rate, frozenset(keep))
     return Comparison(
         faces=faces,
         only_in_after=only_in_after,
         rate=rate,
-        encoders=tuple(judge.name for judge in judges),
+        encoders=tuple(dict.fromkeys([j.name for j in judges] + _used(faces))),
         before_hw=first.image_hw,
         after_hw=second.image_hw,
         before_sha256=first.sha256,
@@ -112,23 +128,33 @@ def _embedded(image: ImageLike) -> tuple[str, ...]:
         raise InputError(f"{image}: {error.strerror or error}") from error
 
 
-def _encode(image: ImageArray, face: Face, judges: Sequence[Judge]) -> _Row:
-    """Return a face with its embeddings."""
-    return _Row(face, tuple(_embed(judge, image, face) for judge in judges))
+class _Court:
+    """Who judges a face: depends on whether it wears a mask."""
+
+    def __init__(self, judges: Sequence[Judge], masked: Sequence[Judge]) -> None:
+        self.judges, self.masked = judges, masked
+        self.mesh = FaceMesh() if masked else None
+
+    def of(self, image: ImageArray, face: Face) -> Sequence[Judge]:
+        """Return the judges of a face of the first photo."""
+        if self.mesh is None:
+            return self.judges
+        try:
+            (mesh,) = self.mesh(image, [face])
+            return self.masked if face_skin(image, mesh).masked else self.judges
+        except FaceError:
+            return self.judges
 
 
-def _embed(judge: Judge, image: ImageArray, face: Face) -> FloatArray | None:
-    try:
-        return judge.encoder(image, face.landmarks)
-    except FaceError:
-        return None
+def _used(faces: Sequence[FaceComparison]) -> list[str]:
+    return [score.encoder for face in faces for score in face.scores]
 
 
 def _compare(
     photos: PhotoPair,
     originals: Sequence[Face],
     new: Sequence[_Row],
-    judges: Sequence[Judge],
+    court: _Court,
     rate: FalseMatchRate,
     keep: frozenset[int],
 ) -> tuple[tuple[FaceComparison, ...], tuple[Face, ...]]:
@@ -150,12 +176,12 @@ def _compare(
         ]
         at_place = (new[place], float(overlaps[index, place])) if found else None
         compared.append(
-            _judge(photos, face, at_place, others, judges, rate, kept=index in keep, late=False)
+            _judge(photos, face, at_place, others, court, rate, kept=index in keep, late=False)
         )
     only_in_after = []
     for column, row in enumerate(new):
         if overlaps[:, column].max(initial=0) < SAME_PLACE:
-            late = _judge(photos, row.face, (row, 1.0), [], judges, rate, kept=False, late=True)
+            late = _judge(photos, row.face, (row, 1.0), [], court, rate, kept=False, late=True)
             if late.verdict in ("unchanged", "recognisable"):
                 compared.append(late)
             else:
@@ -175,7 +201,7 @@ def _judge(
     face: Face,
     at_place: tuple[_Row, float] | None,
     others: Sequence[tuple[_Row, bool]],
-    judges: Sequence[Judge],
+    court: _Court,
     rate: FalseMatchRate,
     *,
     kept: bool,
@@ -187,8 +213,8 @@ def _judge(
     scores: tuple[Score, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
     if size >= TELL_FACE_PX:
-        original = _encode(photos.before, face, judges)
-        there = _encode(photos.after, face, judges)
+        judges = court.of(photos.before, face)
+        original, there = _Row(photos.before, face), _Row(photos.after, face)
         found = None if at_place is None else at_place[0]
         scores = _scores(original, there, found, judges, size)
         elsewhere = _elsewhere(original, others, judges, size, photos.scale)
@@ -215,21 +241,20 @@ def _scores(
     return tuple(
         Score(
             encoder=judge.name,
-            at_original=_similarity(judge, original.embeddings[k], there.embeddings[k]),
-            at_found=None
-            if found is None
-            else _similarity(judge, original.embeddings[k], found.embeddings[k]),
+            at_original=_similarity(judge, original, there),
+            at_found=None if found is None else _similarity(judge, original, found),
             thresholds={
                 r: match_threshold(r, face_px=size, encoder=judge.name)
                 for r in get_args(FalseMatchRate)
             },
         )
-        for k, judge in enumerate(judges)
+        for judge in judges
     )
 
 
-def _similarity(judge: Judge, a: FloatArray | None, b: FloatArray | None) -> float | None:
+def _similarity(judge: Judge, first: _Row, second: _Row) -> float | None:
     """Return a similarity on the judge's own scale, None if one of the two is not known."""
+    a, b = first.embedding(judge), second.embedding(judge)
     return None if a is None or b is None else float(judge.similarity(a, b))
 
 
@@ -247,8 +272,8 @@ def _elsewhere(
         if smaller < TELL_FACE_PX:
             continue
         matches = []
-        for k, judge in enumerate(judges):
-            value = _similarity(judge, original.embeddings[k], row.embeddings[k])
+        for judge in judges:
+            value = _similarity(judge, original, row)
             limit = match_threshold(ELSEWHERE_RATE, face_px=smaller, encoder=judge.name)
             if value is not None and value >= limit:
                 matches.append(Elsewhere(row.face, judge.name, value, limit, ELSEWHERE_RATE, kept))

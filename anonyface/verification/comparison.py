@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from anonyface.media.metadata import software
 from anonyface.report import number, utc_text, whole_box
 from anonyface.types import Face
-from anonyface.verification.check import FalseMatchRate
+from anonyface.verification.thresholds import FalseMatchRate
 
 SCHEMA = "anonyface.verify/1"
 

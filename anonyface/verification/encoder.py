@@ -8,15 +8,24 @@ what one of them overlooks, the other may see.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anonyface.errors import FaceError
+from anonyface.protocols import Encoder
 from anonyface.runtime import open_session, run
-from anonyface.types import Encoder, FloatArray, ImageArray
-from anonyface.verification.alignment import ARCFACE_PX, ARCFACE_TEMPLATE, align_chip
+from anonyface.types import FloatArray, ImageArray
+from anonyface.verification.alignment import (
+    ARCFACE_PX,
+    ARCFACE_TEMPLATE,
+    CHIP_PX,
+    CHIP_TEMPLATE,
+    align_chip,
+)
+
+Sees: TypeAlias = Literal["face", "upper face", "surroundings"]
 
 EMBEDDING_DIMS = 128
 GREY = np.float32(127.5)
@@ -24,6 +33,9 @@ GREY = np.float32(127.5)
 FACE_CENTRE, FACE_RADII, FACE_RIM = (56.0, 72.0), (36.0, 42.0), 0.05
 """The ellipse of the face alone, pixels of a 112-px chip: what the swap replaces, and no narrower,
 as the encoder tells people apart worse the less it sees."""
+BARE_ABOVE, BARE_RIM = 0.55, 0.13
+"""A medical mask begins here on the way from the eyes to the tip of the nose; over that share of
+the way the picture fades to grey."""
 
 
 @runtime_checkable
@@ -119,16 +131,55 @@ class DlibEncoder:
         return _encode(self._session, np.stack([chip, chip[:, ::-1]]))
 
 
+class UpperFace:
+    """The built-in encoder on what a medical mask leaves free; a `MirrorEncoder`.
+
+    A mask that stays where it is makes any two people alike. Below the bridge of the nose all is
+    grey here; thresholds are calibrated on such pictures.
+
+    Args:
+        encoder: The built-in encoder; its model is shared.
+    """
+
+    def __init__(self, encoder: DlibEncoder) -> None:
+        self._whole = encoder
+
+    def __call__(self, image: ImageArray, landmarks: FloatArray, /) -> FloatArray:
+        """Encode one face: (128,) embedding of length 1.
+
+        Raises:
+            FaceError: If the landmarks are degenerate or outside of the image.
+            BackendError: If onnxruntime fails.
+        """
+        return unit(self.views(self.chip(image, landmarks)).sum(axis=0))
+
+    def chip(self, image: ImageArray, landmarks: FloatArray, /) -> ImageArray:
+        """Cut out the (150, 150, 3) aligned face, grey below the bridge of the nose.
+
+        Raises:
+            FaceError: If the landmarks are degenerate or outside of the image.
+        """
+        chip = self._whole.chip(image, landmarks).astype(np.float32)
+        grey = GREY + (chip - GREY) * bare_rows(CHIP_PX)
+        return np.round(grey).astype(np.uint8)
+
+    def views(self, chip: ImageArray, /) -> FloatArray:
+        """Encode a chip as it is and mirrored, as `DlibEncoder.views` does."""
+        return self._whole.views(chip)
+
+
 class SFaceEncoder:
     """The second identity encoder: SFace (arXiv 2205.12010), 128-d.
 
     Anonymization leaves hair, ears and background as they are, and in one and the same photo an
     encoder recognises those, too: many photos still pass its threshold for one person with the
     whole face painted flat. With ``sees="face"`` everything outside of an ellipse
-    from brows to chin is grey in both pictures, so that it judges what was replaced.
+    from brows to chin is grey in both pictures, so that it judges what was replaced; with
+    ``sees="upper face"`` so is what a medical mask hides.
 
     Args:
-        sees: "face" for the face alone, "surroundings" for the whole chip.
+        sees: "face" for the face alone, "upper face" for the part of it above a mask,
+            "surroundings" for the whole chip.
         threads: Threads the model may use; 0 for all usable cores.
 
     Raises:
@@ -136,9 +187,9 @@ class SFaceEncoder:
         BackendError: If onnxruntime can't open it.
     """
 
-    def __init__(self, *, sees: Literal["face", "surroundings"] = "face", threads: int = 0) -> None:
+    def __init__(self, *, sees: Sees = "face", threads: int = 0) -> None:
         self._session = open_session("second-encoder", threads=threads)
-        self._sees = sees
+        self._sees: Sees = sees
 
     def __call__(self, image: ImageArray, landmarks: FloatArray, /) -> FloatArray:
         """Encode one face: (128,) embedding of length 1.
@@ -149,8 +200,10 @@ class SFaceEncoder:
         """
         chip = align_chip(image, landmarks, ARCFACE_PX, template=ARCFACE_TEMPLATE).pixels
         pixels = chip.astype(np.float32)
-        if self._sees == "face":
+        if self._sees != "surroundings":
             pixels = GREY + (pixels - GREY) * face_ellipse()
+        if self._sees == "upper face":
+            pixels = GREY + (pixels - GREY) * bare_rows(ARCFACE_PX)
         return unit(_encode(self._session, pixels[None])[0])
 
 
@@ -162,6 +215,20 @@ def face_ellipse() -> FloatArray:
     distance = np.hypot((xx - x) / across, (yy - y) / down)
     weight = np.clip((1 + FACE_RIM - distance) / (2 * FACE_RIM), 0, 1)
     return np.asarray(weight[..., None], np.float32)
+
+
+@lru_cache(maxsize=2)
+def bare_rows(size: int) -> FloatArray:
+    """(size, 1, 1) weight in [0, 1] of the rows of a chip above a medical mask.
+
+    Args:
+        size: `CHIP_PX` or `ARCFACE_PX`, whose template it is for.
+    """
+    template = {CHIP_PX: CHIP_TEMPLATE, ARCFACE_PX: ARCFACE_TEMPLATE}[size]
+    eyes, nose = template[:2, 1].mean(), template[2, 1]
+    along = (np.arange(size) - eyes) / (nose - eyes)
+    weight = np.clip((BARE_ABOVE - along) / BARE_RIM + 0.5, 0, 1)
+    return np.asarray(weight[:, None, None], np.float32)
 
 
 def _encode(session: Any, chips: NDArray[Any]) -> FloatArray:

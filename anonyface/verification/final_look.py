@@ -15,9 +15,10 @@ from anonyface.detection.boxes import area, intersection
 from anonyface.detection.retinaface import SURE_SCORE
 from anonyface.errors import FaceError
 from anonyface.landmarks.mesh import FaceMesh, has_strayed
-from anonyface.types import Detector, Encoder, Face, FloatArray, ImageArray
-from anonyface.verification.check import FalseMatchRate, match_threshold
-from anonyface.verification.encoder import similarity
+from anonyface.protocols import Detector, Encoder
+from anonyface.types import Face, ImageArray
+from anonyface.verification.signature import Signature
+from anonyface.verification.thresholds import FalseMatchRate
 
 SAME_PLACE = 0.6
 """Share of the smaller of two boxes inside the other from which on they are one face: less, and a
@@ -55,11 +56,14 @@ class FinalLook:
     Args:
         find: Finds faces; the built-in one is a fast detector and looks into a mirror.
         encoder: Compares them with the originals.
+        upper: Compares people in medical masks by what these leave bare; None if the encoder can't.
         threads: Threads for inference, 0 for all usable cores.
     """
 
-    def __init__(self, *, find: Detector, encoder: Encoder, threads: int = 0) -> None:
-        self.find, self.encoder = find, encoder
+    def __init__(
+        self, *, find: Detector, encoder: Encoder, upper: Encoder | None = None, threads: int = 0
+    ) -> None:
+        self.find, self.encoder, self.upper = find, encoder, upper
         self.mesh = FaceMesh(threads=threads)
 
     def __call__(
@@ -67,7 +71,7 @@ class FinalLook:
         image: ImageArray,
         faces: Sequence[Face],
         replaced: Sequence[bool],
-        gone: Sequence[FloatArray | None],
+        gone: Sequence[Signature | None],
     ) -> list[Finding]:
         """Look for original faces.
 
@@ -76,8 +80,8 @@ class FinalLook:
             faces: The faces found at first, in the same coordinates.
             replaced: Of each of them, whether a new face was put on; kept and covered ones are not
                 looked at again.
-            gone: Of each of them, the (128,) embedding of who must not be there any more; None if
-                the person stays or could not be read.
+            gone: Of each of them, who must not be there any more; None if the person stays or
+                could not be read.
 
         Returns:
             What was found, most confident first.
@@ -104,22 +108,29 @@ class FinalLook:
         return mesh.presence >= SURE_PRESENCE and not has_strayed(mesh, face)
 
     def _recognises(
-        self, image: ImageArray, face: Face, gone: Sequence[FloatArray | None], index: int
+        self, image: ImageArray, face: Face, gone: Sequence[Signature | None], index: int
     ) -> str:
         """Say whom a new face is taken for: who was there, or somebody else; nothing if nobody."""
         try:
-            new = self.encoder(image, face.landmarks)
+            new = self._signature(image, face, gone[index])
         except FaceError:  # no alignment, nobody to recognise by it
             return ""
         for k, old in enumerate(gone):
             rate = OWN_RATE if k == index else OTHERS_RATE
             if old is None:
                 continue
-            score = float(similarity(old, new))
-            if score >= match_threshold(rate, face_px=face.size):
+            if old.matches(new, rate, face_px=face.size):
+                score, _ = old.resemblance(new)
                 who = "" if k == index else f" as the person of face {k}"
                 return f"still recognisable in the finished picture{who} (similarity {score:.2f})"
         return ""
+
+    def _signature(self, image: ImageArray, face: Face, before: Signature | None) -> Signature:
+        """Who a new face is: above the mask, too, where the original wore one that stays on."""
+        whole = self.encoder(image, face.landmarks)
+        if self.upper is None or before is None or before.upper is None:
+            return Signature(whole)
+        return Signature(whole, self.upper(image, face.landmarks))
 
 
 def mirrored_faces(detector: Detector, image: ImageArray) -> list[Face]:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anonyface.protection.thresholds import CURVE, Judged
-from anonyface.verification.check import EncoderName
+from anonyface.verification.thresholds import EncoderName
 from benchmarks.calibrate import (
     ALIKE,
     CURVE_RATES,

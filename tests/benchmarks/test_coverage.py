@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonyface.types import Action, Face, FaceOutcome
+from anonyface.result import FaceOutcome
+from anonyface.types import Action, Face
 from benchmarks.contact_sheet import TILE_PX, check_folder, crop_pair, write_sheets
 from benchmarks.contract import ROOT
 from benchmarks.coverage import changed_outside, core_change

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from anonyface.types import FloatArray
-from anonyface.verification.check import match_threshold
 from anonyface.verification.encoder import unit
+from anonyface.verification.thresholds import match_threshold
 from benchmarks import generator_artefacts
 from benchmarks.fairface import Labelled
 from benchmarks.generator_artefacts import random_wishes, with_broken

@@ -14,7 +14,7 @@ from anonyface.demo import make_people
 from anonyface.detection.retinaface import RetinaFace
 from anonyface.identities.generator import Generator
 from anonyface.landmarks import topology as topo
-from anonyface.types import Action, Face, FaceOutcome, Look
+from anonyface.types import Look
 from benchmarks import utility_measures as measures
 from benchmarks.utility_faces import (
     MEASURES,
@@ -25,31 +25,9 @@ from benchmarks.utility_faces import (
 )
 from benchmarks.utility_photos import Mask, Print
 
-Image = NDArray[np.uint8]
+from .made import Image, face_at, outcome
+
 PLAIN = Look(0.9, 30, 30, 0, 0, 0, 0, 0.5, 0.3, 0, 0.1, 10, 0, (1.0,), 0.0, 0.0)
-
-
-def face_at(x: float, y: float, side: float) -> Face:
-    box = np.array([x, y, x + side, y + side], np.float32)
-    points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]]) * side
-    return Face(box, points + box[:2], 0.9)
-
-
-def outcome(face: Face, action: Action = "replaced", reason: str = "as asked") -> FaceOutcome:
-    return FaceOutcome(face, action, reason)
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(8)
-
-
-@pytest.fixture
-def texture(rng: np.random.Generator) -> Image:
-    """(96, 96, 3) soft noise."""
-    noise = cv2.GaussianBlur(rng.standard_normal((96, 96)), (0, 0), 1.0)
-    grey = np.clip(120 + 30 * noise / noise.std(), 0, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from anonyface.types import Action, Crop, Face, FaceOutcome, Identity, Mesh, Patch
+from anonyface.result import FaceOutcome
+from anonyface.types import Crop, Face, Identity, Mesh, Patch
 from benchmarks import utility, utility_photos
 from benchmarks.anonymized import Darkroom, seed_for
 from benchmarks.contract import ROOT
@@ -37,30 +36,7 @@ from benchmarks.utility_sheets import (
     lay_out,
 )
 
-Image = NDArray[np.uint8]
-
-
-def face_at(x: float, y: float, side: float) -> Face:
-    box = np.array([x, y, x + side, y + side], np.float32)
-    points = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]]) * side
-    return Face(box, points + box[:2], 0.9)
-
-
-def outcome(face: Face, action: Action = "replaced", reason: str = "as asked") -> FaceOutcome:
-    return FaceOutcome(face, action, reason)
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(8)
-
-
-@pytest.fixture
-def texture(rng: np.random.Generator) -> Image:
-    """(96, 96, 3) soft noise."""
-    noise = cv2.GaussianBlur(rng.standard_normal((96, 96)), (0, 0), 1.0)
-    grey = np.clip(120 + 30 * noise / noise.std(), 0, 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
+from .made import Image, face_at, outcome
 
 
 def person() -> Identity:

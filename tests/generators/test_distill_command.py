@@ -85,6 +85,13 @@ def test_a_leg_stops_by_itself(command: Any, tmp_path: Path) -> None:
     assert sizes[0] < 0.7 * sizes[1]
 
 
+@pytest.mark.parametrize("option", [("--kimg", "inf"), ("--minutes", "-1"), ("--kimg", "many")])
+def test_amounts_are_numbers(option: tuple[str, str], command: Any, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command("--out", tmp_path / "run", "--recipe", "tiny", *option)
+    assert caught.value.code == 2
+
+
 def test_what_can_t_be_used_is_said_in_one_line(
     command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ from anonyface.errors import InputError  # noqa: E402
 from generators import train  # noqa: E402
 from generators.checkpoint import load_state_dicts  # noqa: E402
 from generators.frechet import frechet_distance, moments  # noqa: E402
+from generators.legs import BEST, STATE  # noqa: E402
 from generators.presets import PRESETS, Preset, find_preset  # noqa: E402
 from generators.progress import Judge  # noqa: E402
 from generators.sources import FolderSource  # noqa: E402
@@ -244,10 +245,10 @@ def test_the_command_trains_in_legs(
     pytest.importorskip("matplotlib", reason="curves need the extra 'train' (matplotlib)")
     out = tmp_path / "run"
     assert train.main(arguments(data, out, "--kimg", "0.04", "--state", "full")) == 0
-    first = load_state(out / train.STATE)[1]
+    first = load_state(out / STATE)[1]
     assert first["images"] == 40
     assert train.main(arguments(data, out, "--kimg", "0.08", "--resume", "--state", "full")) == 0
-    tensors, facts = load_state(out / train.STATE)
+    tensors, facts = load_state(out / STATE)
     assert facts["images"] == 80
     history = json.loads((out / "history.json").read_text())
     assert [r["images"] for r in history["history"]] == [0, 32, 40, 64, 80]
@@ -261,7 +262,7 @@ def test_the_command_trains_in_legs(
     # Legs make no difference, and any reader of checkpoints can use the state.
     straight = tmp_path / "straight"
     assert train.main(arguments(data, straight, "--kimg", "0.08", "--state", "full")) == 0
-    networks = load_state_dicts(straight / train.STATE)
+    networks = load_state_dicts(straight / STATE)
     for name, tensor in networks["G_ema"].items():
         assert torch.equal(tensor, tensors[f"G_ema.{name}"]), name
     capsys.readouterr()
@@ -270,7 +271,7 @@ def test_the_command_trains_in_legs(
 def test_a_leg_stops_by_itself(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="curves need the extra 'train' (matplotlib)")
     assert train.main(arguments(data, tmp_path / "run", "--minutes", "0")) == 0
-    assert load_state(tmp_path / "run" / train.STATE)[1]["images"] == 0
+    assert load_state(tmp_path / "run" / STATE)[1]["images"] == 0
 
 
 def test_the_best_generator_is_kept(
@@ -292,7 +293,7 @@ def test_the_best_generator_is_kept(
     )
     run.judge = Fixed()  # type: ignore[assignment]
     run.leg(images=64, seconds=float("inf"))
-    facts = load_state(tmp_path / "run" / train.BEST)[1]
+    facts = load_state(tmp_path / "run" / BEST)[1]
     assert (facts["frechet"], facts["images"]) == (3.0, 32)
     assert [r["frechet"] for r in run.recorder.history] == [5, 3, 4]
 

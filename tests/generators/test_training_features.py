@@ -11,9 +11,9 @@ torch = pytest.importorskip("torch", reason="generators need the extra 'train' (
 from torch import Tensor  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
-from generators import features  # noqa: E402
 from generators.errors import CheckpointCorrupt  # noqa: E402
 from generators.features import FixedConv, build_features, load_features  # noqa: E402
+from training.convert.sources import ORIGINS  # noqa: E402
 
 BLOCKS = [
     # features in, out, expansion, kernel
@@ -98,7 +98,7 @@ def test_tensors_that_do_not_fit_are_named(tensors: dict[str, Tensor]) -> None:
 
 
 def test_another_file_than_the_recorded_one_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / features.MEMBER
+    path = tmp_path / ORIGINS["features"].member
     path.parent.mkdir(parents=True)
     path.write_bytes(b"other weights")
     with pytest.raises(CheckpointCorrupt, match="sha256"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,6 +165,25 @@ def test_a_persona_comes_back_and_turns_the_head(source: LatentIdentities) -> No
 def test_an_unknown_persona_is_an_error(source: LatentIdentities, name: str) -> None:
     with pytest.raises(InputError, match="no synthetic person"):
         source.again(name, request())
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"gender": "girl"}, "gender"),
+        ({"size": 512}, "size"),
+        ({"n": 0}, "n must"),
+        ({"n": 1.5}, "n must"),
+        ({"seed": -1}, "seed"),
+        ({"seed": "now"}, "seed"),
+    ],
+)
+def test_what_can_not_be_asked_is_a_clear_error(
+    source: LatentIdentities, options: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(InputError, match=named) as caught:
+        source.request(**options)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_empty_pool_offers_nobody() -> None:

@@ -8,7 +8,7 @@ import pytest
 from anonyface.identities.generator import Generator
 from anonyface.identities.people import load_pool, portrait_face
 from anonyface.landmarks import topology as topo
-from anonyface.landmarks.iris import IrisLandmarks, measure_gaze
+from anonyface.landmarks.iris import GAZE_FACE_PX, IrisLandmarks, measure_gaze
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.types import Mesh
 
@@ -54,6 +54,25 @@ def test_a_mirrored_portrait_looks_the_other_way(portraits: list[np.ndarray]) ->
         # The eye's corners come from the mesh, which is not exactly symmetric.
         assert mirrored[0] == pytest.approx(-across, abs=0.09)
         assert mirrored[1] == pytest.approx(down, abs=0.09)
+
+
+def test_irises_travel_with_the_mesh(portraits: list[np.ndarray]) -> None:
+    finder = IrisLandmarks()
+    mesh = finder.complete(portraits[0], FaceMesh()(portraits[0], [portrait_face(256)])[0])
+    np.testing.assert_array_equal(mesh.irises, finder(portraits[0], mesh))
+    turned = mesh.moved(np.array([[0, -2, 7], [2, 0, -3]], np.float64))
+    for old, new in ((mesh.points, turned.points), (mesh.irises, turned.irises)):
+        x, y = old[..., 0], old[..., 1]
+        wanted = np.stack([7 - 2 * y, 2 * x - 3], axis=-1)
+        np.testing.assert_allclose(new[..., :2], wanted, rtol=1e-5)
+    np.testing.assert_allclose(turned.points[:, 2], 2 * mesh.points[:, 2], rtol=1e-5)
+    assert turned.presence == mesh.presence
+
+
+def test_irises_of_small_faces_are_not_looked_for(portraits: list[np.ndarray]) -> None:
+    mesh = FaceMesh()(portraits[0], [portrait_face(256)])[0]
+    small = mesh.moved(np.eye(2, 3) * (GAZE_FACE_PX - 1) / np.ptp(mesh.points[:, :2], axis=0).max())
+    assert IrisLandmarks().complete(portraits[0], small).irises is None
 
 
 def test_gaze_is_measured_along_the_eye() -> None:

@@ -19,7 +19,7 @@ from anonyface.contact_sheet import (
 )
 from anonyface.protection.photos import SeveralFaces
 from anonyface.protection.selection import Decision
-from anonyface.types import Match
+from anonyface.result import Match
 
 from .made import face
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from anonyface.protection.matching import compare, decide, lost_to_another
 from anonyface.protection.portrayal import Portrayal
 from anonyface.protection.references import References
-from anonyface.types import Face, Match
+from anonyface.result import Match
+from anonyface.types import Face
 
 from .made import alike, face, protected, seen
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -17,30 +19,27 @@ from anonyface.types import Mesh
 
 
 @pytest.fixture(scope="module")
-def person() -> tuple[np.ndarray, Mesh, np.ndarray]:
-    """Somebody with open eyes who looks straight ahead: pixels, mesh, irises."""
+def person() -> tuple[np.ndarray, Mesh]:
+    """Somebody with open eyes who looks straight ahead: pixels, mesh with irises."""
     pool = load_pool()
     off = np.abs(pool.column("gaze_across")) + np.abs(pool.column("yaw")) / 50
     off += np.maximum(0, 0.35 - pool.column("eyes_open")) * 5 + pool.column("eyewear")
     pixels = Generator().render(pool.latents[int(off.argmin())], size=256)
     mesh = FaceMesh()(pixels, [portrait_face(256)])[0]
-    return pixels, mesh, IrisLandmarks()(pixels, mesh)
+    return pixels, IrisLandmarks().complete(pixels, mesh)
 
 
-def moved(mesh: Mesh, irises: np.ndarray, across: float) -> np.ndarray:
-    """The irises of somebody who looks aside by so many eye widths."""
+def aside(mesh: Mesh, across: float) -> Mesh:
+    """The same face, looking aside by so many eye widths."""
     width = np.ptp(mesh.points[[topo.LEFT_EYE_OUTER, topo.LEFT_EYE_INNER], 0])
-    return irises + np.array([across * width, 0], np.float32)
+    return replace(mesh, irises=mesh.irises + np.array([across * width, 0], np.float32))
 
 
 @pytest.mark.parametrize("across", [-0.12, 0.12])
-def test_the_warped_portrait_looks_aside(
-    person: tuple[np.ndarray, Mesh, np.ndarray], across: float
-) -> None:
-    pixels, mesh, irises = person
+def test_the_warped_portrait_looks_aside(person: tuple[np.ndarray, Mesh], across: float) -> None:
+    pixels, mesh = person
     placed = mesh.points[CONTROL, :2]
-    target = mesh.points, moved(mesh, irises, across)
-    eyes = match_gaze(target, (mesh.points, irises), placed)
+    eyes = match_gaze(aside(mesh, across), mesh, placed)
     assert eyes is not None
     warped = warp_portrait(
         pixels,
@@ -49,7 +48,7 @@ def test_the_warped_portrait_looks_aside(
         (256, 256),
     )
     image = np.clip(warped, 0, 255).astype(np.uint8)
-    before = measure_gaze(mesh, irises).across
+    before = measure_gaze(mesh, mesh.irises).across
     after = measure_gaze(mesh, IrisLandmarks()(image, mesh)).across
     # Iris and eye corners are found anew in the warped picture: a few hundredths either way.
     assert after - before == pytest.approx(across, abs=0.06)
@@ -65,29 +64,36 @@ def test_the_warped_portrait_looks_aside(
     assert np.abs(rows - eye[:, 1].mean()).max() < np.ptp(eye[:, 1]) / 2 + 8
 
 
-def test_the_same_gaze_moves_nothing(person: tuple[np.ndarray, Mesh, np.ndarray]) -> None:
-    _, mesh, irises = person
-    eyes = match_gaze((mesh.points, irises), (mesh.points, irises), mesh.points[CONTROL, :2])
+def test_the_same_gaze_moves_nothing(person: tuple[np.ndarray, Mesh]) -> None:
+    _, mesh = person
+    eyes = match_gaze(mesh, mesh, mesh.points[CONTROL, :2])
     assert eyes is not None
     assert np.abs(eyes.placed - eyes.source).max() < 1e-2
 
 
-def test_an_iris_far_off_is_not_believed(person: tuple[np.ndarray, Mesh, np.ndarray]) -> None:
-    _, mesh, irises = person
+def test_an_iris_far_off_is_not_believed(person: tuple[np.ndarray, Mesh]) -> None:
+    _, mesh = person
     placed = mesh.points[CONTROL, :2]
-    eyes = match_gaze((mesh.points, moved(mesh, irises, 0.6)), (mesh.points, irises), placed)
+    eyes = match_gaze(aside(mesh, 0.6), mesh, placed)
     assert eyes is not None
     width = np.ptp(mesh.points[[topo.LEFT_EYE_OUTER, topo.LEFT_EYE_INNER], 0])
     step = np.linalg.norm(eyes.placed - eyes.source, axis=1)[:5] / width
     assert step.max() == pytest.approx(REACH, abs=0.02)
 
 
-def test_closed_eyes_look_nowhere(person: tuple[np.ndarray, Mesh, np.ndarray]) -> None:
-    _, mesh, irises = person
+def test_closed_eyes_look_nowhere(person: tuple[np.ndarray, Mesh]) -> None:
+    _, mesh = person
     points = mesh.points.copy()
     for upper, lower in (
         (topo.LEFT_LID_UPPER, topo.LEFT_LID_LOWER),
         (topo.RIGHT_LID_UPPER, topo.RIGHT_LID_LOWER),
     ):
         points[upper] = points[lower]
-    assert match_gaze((points, irises), (mesh.points, irises), points[CONTROL, :2]) is None
+    assert match_gaze(replace(mesh, points=points), mesh, points[CONTROL, :2]) is None
+
+
+def test_eyes_whose_irises_are_not_known_look_nowhere(person: tuple[np.ndarray, Mesh]) -> None:
+    _, mesh = person
+    blind = replace(mesh, irises=None)
+    for target, source in ((blind, mesh), (mesh, blind)):
+        assert match_gaze(target, source, mesh.points[CONTROL, :2]) is None

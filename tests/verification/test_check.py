@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anonyface.verification.check import match_threshold
+from anonyface.verification.thresholds import match_threshold
 
 
 def test_a_lower_false_match_rate_asks_for_more_similarity() -> None:

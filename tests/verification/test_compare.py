@@ -17,11 +17,12 @@ from anonyface.errors import FaceError, InputError
 from anonyface.redaction import cover_face
 from anonyface.schemas import read_schema
 from anonyface.types import Face
-from anonyface.verification.check import Judge, built_in_judges, match_threshold
+from anonyface.verification.check import Judge, built_in_judges
 from anonyface.verification.compare import compare_photos
 from anonyface.verification.comparison import Score, comparison_table
 from anonyface.verification.encoder import DlibEncoder
 from anonyface.verification.pair import face_change, pair_up
+from anonyface.verification.thresholds import match_threshold
 
 VALIDATOR = jsonschema.Draft202012Validator(read_schema("verify"))
 NOON = datetime(2026, 2, 3, 12, 0, 0, tzinfo=timezone.utc)

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from anonyface.api import Anonymizer
 from anonyface.detection.faces import FaceFinder
 from anonyface.errors import FaceError
-from anonyface.types import AnonymizeResult, Face
+from anonyface.result import AnonymizeResult
+from anonyface.types import Face
 from anonyface.verification.encoder import DlibEncoder
 from anonyface.verification.final_look import FinalLook, mirrored_faces, place_of
+from anonyface.verification.signature import Signature
 
 from ..fakes import face_change, still_there
 
@@ -95,7 +97,7 @@ def test_covering_methods_look_again_too(scene: Image, faces: list[Face]) -> Non
 def test_originals_in_the_finished_picture_are_found(
     look: FinalLook, scene: Image, faces: list[Face]
 ) -> None:
-    gone = [look.encoder(scene, f.landmarks) for f in faces]
+    gone = [Signature(look.encoder(scene, f.landmarks)) for f in faces]
     findings = look(scene, faces, [True] * 4, gone)
     assert sorted(f.index for f in findings if f.index is not None) == [0, 1, 2, 3]
     assert all("still recognisable" in f.reason for f in findings)
@@ -104,7 +106,7 @@ def test_originals_in_the_finished_picture_are_found(
 def test_an_original_in_another_place_is_found(
     look: FinalLook, scene: Image, faces: list[Face]
 ) -> None:
-    first = look.encoder(scene, faces[0].landmarks)
+    first = Signature(look.encoder(scene, faces[0].landmarks))
     findings = look(scene, faces, [True] * 4, [None, first, None, None])
     assert [(f.index, "as the person of face 1" in f.reason) for f in findings] == [(0, True)]
 
@@ -112,14 +114,14 @@ def test_an_original_in_another_place_is_found(
 def test_kept_and_covered_faces_are_left_alone(
     look: FinalLook, scene: Image, faces: list[Face]
 ) -> None:
-    gone = [look.encoder(scene, f.landmarks) for f in faces]
+    gone = [Signature(look.encoder(scene, f.landmarks)) for f in faces]
     assert look(scene, faces, [False] * 4, gone) == []
 
 
 def test_a_good_result_is_left_alone(look: FinalLook, result: AnonymizeResult) -> None:
     before = [o.face for o in result.faces]
     gone = [look.encoder(result.image, f.landmarks) for f in before]
-    strangers: list[NDArray[np.float32] | None] = [-row for row in gone]
+    strangers: list[Signature | None] = [Signature(-row) for row in gone]
     assert look(result.image, before, [True] * 4, strangers) == []
 
 

@@ -11,35 +11,16 @@ from numpy.typing import NDArray
 
 from anonyface.api import Anonymizer
 from anonyface.detection.faces import FaceFinder
-from anonyface.landmarks.mesh import five_points
 from anonyface.subjects import Subject, SubjectReader
 from anonyface.swapping.crop import cut_crop
-from anonyface.types import Crop, Face, Identity, Mesh, Patch
-from anonyface.verification.alignment import fit_similarity
-from anonyface.verification.check import (
-    EncoderName,
-    Reading,
-    Verifier,
-    built_in_judges,
-    match_threshold,
-)
+from anonyface.types import Crop, Face, Patch
+from anonyface.verification.check import Reading, Verifier, built_in_judges
 from anonyface.verification.encoder import DlibEncoder, SFaceEncoder, cosine
+from anonyface.verification.thresholds import EncoderName, match_threshold
+
+from ..fakes import PutOn
 
 Image = NDArray[np.uint8]
-
-
-class PutOn:
-    """A swapper that puts one and the same portrait on every face."""
-
-    def __init__(self, portrait: Image) -> None:
-        self.portrait = portrait
-        self.landmarks = FaceFinder()(portrait)[0].landmarks
-
-    def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
-        matrix = fit_similarity(self.landmarks, five_points(mesh.points))
-        height, width = crop.pixels.shape[:2]
-        worn = cv2.warpAffine(self.portrait, matrix, (width, height), flags=cv2.INTER_AREA)
-        return Patch(np.asarray(worn, np.uint8), np.ones((height, width), np.float32))
 
 
 @pytest.fixture(scope="module")

