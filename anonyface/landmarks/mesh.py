@@ -16,13 +16,20 @@ from anonyface.types import Face, FloatArray, ImageArray, Mesh
 INPUT_PX = 192
 BOX_FACTOR = 1.5
 """Side of the square the network sees over the longer side of the face (model card)."""
-STRAYED = 0.2
+OTHER_FACTORS = (1.15, 1.5, 1.9)
+"""What is tried where the mesh strayed: closer, a neighbour drops out of sight; wider, a face that
+was boxed too tightly comes into it; and the first fit, which the second may have left."""
+STRAYED, STRAYED_UNSURE = 0.2, 0.1
 """Mean distance of mesh and detector at eyes, nose and mouth, in face sizes. A mesh on its own face
-stays well below even on turned ones; beyond, it sits on a neighbour or has collapsed."""
+stays well below even on turned ones; beyond, it sits on a neighbour or has collapsed. Where the
+mesh sees no face, above a mask or in a profile, it must lie nearer: else eyes come to temples."""
+SURE_PRESENCE = 0.3
 
 
 class FaceMesh:
     """Fits the mesh; twice, the second time on the square around the first result.
+
+    A mesh that strayed from its face is fitted again in other squares; what comes nearest counts.
 
     Args:
         threads: Threads for inference, 0 for all usable cores.
@@ -46,7 +53,16 @@ class FaceMesh:
         """
         squares = [_square_from_face(face) for face in faces]
         meshes = self._fit(image, squares)
-        return self._fit(image, [_square_from_points(m.points) for m in meshes])
+        meshes = self._fit(image, [_square_from_points(m.points) for m in meshes])
+        return [
+            self._brought_back(image, mesh, face) if has_strayed(mesh, face) else mesh
+            for mesh, face in zip(meshes, faces, strict=True)
+        ]
+
+    def _brought_back(self, image: ImageArray, mesh: Mesh, face: Face) -> Mesh:
+        """The nearest of several fits, one that has not strayed if there is any."""
+        others = self._fit(image, [_square_from_face(face, factor) for factor in OTHER_FACTORS])
+        return min([mesh, *others], key=lambda m: (has_strayed(m, face), _deviation(m, face)))
 
     def _fit(self, image: ImageArray, squares: Sequence[NDArray[np.float64]]) -> list[Mesh]:
         meshes = []
@@ -64,8 +80,13 @@ class FaceMesh:
 
 def has_strayed(mesh: Mesh, face: Face) -> bool:
     """Say whether a mesh sits elsewhere than the face that was detected: see `STRAYED`."""
-    off = np.linalg.norm(five_points(mesh.points) - face.landmarks, axis=1)
-    return float(off.mean()) > STRAYED * face.size
+    limit = STRAYED if mesh.presence >= SURE_PRESENCE else STRAYED_UNSURE
+    return _deviation(mesh, face) > limit * face.size
+
+
+def _deviation(mesh: Mesh, face: Face) -> float:
+    """Mean distance of mesh and detector at the five landmarks, pixels."""
+    return float(np.linalg.norm(five_points(mesh.points) - face.landmarks, axis=1).mean())
 
 
 def five_points(points: FloatArray) -> FloatArray:
@@ -94,10 +115,10 @@ def _square(
     return np.concatenate([rotation, (INPUT_PX / 2 - rotation @ centre)[:, None]], axis=1)
 
 
-def _square_from_face(face: Face) -> NDArray[np.float64]:
+def _square_from_face(face: Face, factor: float = BOX_FACTOR) -> NDArray[np.float64]:
     box = face.box.astype(np.float64)
     eyes = face.landmarks.astype(np.float64)
-    return _square((box[:2] + box[2:]) / 2, eyes[1] - eyes[0], face.size * BOX_FACTOR)
+    return _square((box[:2] + box[2:]) / 2, eyes[1] - eyes[0], face.size * factor)
 
 
 def _square_from_points(points: FloatArray) -> NDArray[np.float64]:

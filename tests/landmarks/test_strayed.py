@@ -1,0 +1,80 @@
+"""A mesh that left its face is noticed, and fitted again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from anonyface.detection.faces import FaceFinder
+from anonyface.landmarks.mesh import (
+    OTHER_FACTORS,
+    STRAYED,
+    STRAYED_UNSURE,
+    FaceMesh,
+    five_points,
+    has_strayed,
+)
+from anonyface.types import Face, Mesh
+
+Image = NDArray[np.uint8]
+BLANK = np.zeros((300, 300, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def face(scene: Image) -> Face:
+    return FaceFinder()(scene)[0]
+
+
+@pytest.fixture(scope="module")
+def mesh(scene: Image, face: Face) -> Mesh:
+    return FaceMesh()(scene, [face])[0]
+
+
+def off_by(mesh: Mesh, face: Face, share: float, presence: float) -> Mesh:
+    """The mesh moved so that it deviates from the detector's landmarks by a share of the face."""
+    aside = face.landmarks - five_points(mesh.points) + [[share * face.size, 0]]
+    shift = np.concatenate([aside.mean(axis=0), [0]]).astype(np.float32)
+    return Mesh(mesh.points + shift, presence)
+
+
+@pytest.mark.parametrize(
+    ("share", "presence", "strayed"),
+    [
+        (0.5 * STRAYED_UNSURE, 0.0, False),
+        (1.5 * STRAYED_UNSURE, 0.0, True),
+        (1.5 * STRAYED_UNSURE, 0.9, False),
+        (1.2 * STRAYED, 0.9, True),
+    ],
+)
+def test_the_less_sure_a_mesh_the_nearer_it_must_lie(
+    mesh: Mesh, face: Face, share: float, presence: float, strayed: bool
+) -> None:
+    assert has_strayed(off_by(mesh, face, share, presence), face) is strayed
+
+
+class Strays(FaceMesh):
+    """Strays at first; then finds what it is told to."""
+
+    def __init__(self, first: Mesh, others: Sequence[Mesh]) -> None:
+        self.first, self.others, self.fits = first, list(others), 0
+
+    def _fit(self, image: Image, squares: Sequence[NDArray[np.float64]]) -> list[Mesh]:
+        self.fits += len(squares)
+        return self.others if len(squares) > 1 else [self.first]
+
+
+def test_a_strayed_mesh_is_brought_back(mesh: Mesh, face: Face) -> None:
+    strayed = off_by(mesh, face, 0.4, 1.0)
+    near, nearer_but_unsure = off_by(mesh, face, 0.15, 0.9), off_by(mesh, face, 0.12, 0.0)
+    fitter = Strays(strayed, [off_by(mesh, face, 0.3, 1.0), nearer_but_unsure, near])
+    assert fitter(BLANK, [face]) == [near]
+    assert fitter.fits == 2 + len(OTHER_FACTORS)
+
+
+def test_a_mesh_that_fits_is_left_alone(mesh: Mesh, face: Face) -> None:
+    fitter = Strays(mesh, [])
+    assert fitter(BLANK, [face]) == [mesh]
+    assert fitter.fits == 2
