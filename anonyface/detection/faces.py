@@ -12,21 +12,28 @@ from anonyface.errors import FaceError
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.types import Detail, Face, ImageArray
 
+ACCEPTED: dict[Detail, float] = {"fast": SURE_SCORE, "normal": 0.4, "thorough": 0.3}
+"""Score from which on a detection needs no second look. Several passes that agree say more than the
+mesh does, above all of tiny, masked and blurred faces: so the score may be lower, and what is
+below `SURE_SCORE` is still told as doubtful. Chosen on groups-dev."""
 CONFIRMED = 0.5
 """Presence the mesh must see in a face that the detector alone is not sure of."""
 BORROWED = 0.2
 """Share of an unsure box inside a sure one from which on it is taken for a part of it."""
 SMALL_PX = 24
-SURE_SMALL_SCORE = 0.65
-"""Patterns in cloth and leaves look like faces of a few pixels: those must convince more."""
+ACCEPTED_SMALL: dict[Detail, float] = {"fast": 0.65, "normal": 0.3, "thorough": 0.2}
+"""The same for faces below `SMALL_PX`. Patterns in cloth and leaves look like faces of few pixels:
+a single pass must be surer. Several passes have done that: the coarse ones, which can't see such
+faces, have voted against them. Chosen on groups-dev."""
 
 
 class FaceFinder:
     """Finds faces; a `Detector`.
 
-    Candidates between the detector's noise level and the sure level count only if the mesh sees a
+    Candidates between the detector's noise level and the accepted one count only if the mesh sees a
     face there too: a low threshold finds the turned and half-hidden ones, the second look drops the
-    leaves.
+    leaves. What has a score below `SURE_SCORE` is doubtful: something to cover rather than to
+    replace, unless the mesh fits.
 
     Args:
         detail: How hard to look, see `anonyface.detection.passes.plan_windows`.
@@ -39,9 +46,28 @@ class FaceFinder:
 
     def __call__(self, image: ImageArray, /) -> list[Face]:
         """Return the faces in an (H, W, 3) RGB uint8 image, most confident first."""
-        found = self.detector(image)
-        sure = [f for f in found if is_sure(f)]
-        return sure + [f for f in found if not is_sure(f) and self._confirmed(image, f, sure)]
+        return self.choose(image, self.detector(image))
+
+    def batch(self, images: Sequence[ImageArray]) -> list[list[Face]]:
+        """Find faces in (H, W, 3) RGB uint8 images of one size, frames of a video for example.
+
+        Raises:
+            InputError: If the images differ in size.
+        """
+        found = self.detector.batch(images)
+        return [self.choose(image, faces) for image, faces in zip(images, found, strict=True)]
+
+    def choose(self, image: ImageArray, found: Sequence[Face]) -> list[Face]:
+        """Return those of the detector's candidates that count, in their order.
+
+        Args:
+            image: (H, W, 3) RGB uint8.
+            found: Candidates, most confident first.
+        """
+        sure = [f for f in found if is_accepted(f, self.detector.detail)]
+        rest = [f for f in found if not is_accepted(f, self.detector.detail)]
+        kept = [*sure, *(f for f in rest if self._confirmed(image, f, sure))]
+        return sorted(kept, key=lambda face: -face.score)
 
     def _confirmed(self, image: ImageArray, face: Face, sure: Sequence[Face]) -> bool:
         box = face.box[None]
@@ -56,6 +82,7 @@ class FaceFinder:
         return mesh.presence >= CONFIRMED
 
 
-def is_sure(face: Face) -> bool:
+def is_accepted(face: Face, detail: Detail) -> bool:
     """Whether the detector's score alone is enough for a face of this size."""
-    return face.score >= (SURE_SCORE if face.size >= SMALL_PX else SURE_SMALL_SCORE)
+    levels = ACCEPTED if face.size >= SMALL_PX else ACCEPTED_SMALL
+    return face.score >= levels[detail]

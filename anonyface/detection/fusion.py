@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anonyface.detection.boxes import group_overlapping
+from anonyface.detection.boxes import Groups, group_overlapping
 from anonyface.detection.passes import Window
 from anonyface.types import FloatArray
 
@@ -23,6 +23,10 @@ MISSED_SCORE = 0.1
 and a face too small for two of three looks must not be drowned by them."""
 CERTAIN_SCORE = 0.9999
 """Scores are cut here, so that one look that is certain does not outvote all others."""
+LYING_ODDS = 2.0
+"""Log odds taken from faces that lie otherwise than most of the photo's faces do."""
+UPRIGHT_FROM = 0.5
+"""Scores from which on a face counts when the photo's orientation is told."""
 MOST_BOXES = 20_000
 """Boxes of which the best are looked at: bounds the time on pictures of noise."""
 
@@ -65,7 +69,9 @@ def fuse(seen: Sightings, windows: Sequence[Window], image_hw: tuple[int, ...]) 
 
     Looks of one orientation vote: the score is the mean of their log odds, over the looks that
     could have seen the face whole. A face is one way up, so the orientations do not outvote each
-    other: of what they report in one place, the better one stays.
+    other: of what they report in one place, the better one stays. Most people are the same way up
+    as the others in the photo: a face that is not must convince more, or trees would be full of
+    faces that lie on their side.
 
     Args:
         seen: All that was reported.
@@ -82,25 +88,49 @@ def fuse(seen: Sightings, windows: Sequence[Window], image_hw: tuple[int, ...]) 
         own = seen[np.isin(seen.sights, sights)]
         views = [[w for w in windows if w.sight == s] for s in sights]
         merged.append(_vote(own, views, image_hw))
-    found = join(merged)
+    weight = [m.scores[m.scores >= UPRIGHT_FROM].sum() for m in merged]
+    up = int(np.argmax(weight))  # the first of equals: upright
+    found = join([m if i == up else _doubted(m) for i, m in enumerate(merged)])
     groups = group_overlapping(found.boxes, found.scores, iou=GROUP_IOU)
     return found[groups.leaders]
+
+
+def _doubted(found: Sightings) -> Sightings:
+    """Return the same with scores lowered by `LYING_ODDS`."""
+    scores = found.scores / (found.scores + (1 - found.scores) * np.float32(np.exp(LYING_ODDS)))
+    return replace(found, scores=np.asarray(scores, dtype=np.float32))
 
 
 def _vote(seen: Sightings, looks: Sequence[Sequence[Window]], hw: tuple[int, ...]) -> Sightings:
     """Merge looks of one orientation, each of them a list of windows."""
     seen = seen[np.argsort(-seen.scores, kind="stable")[:MOST_BOXES]]
     groups = group_overlapping(seen.boxes, seen.scores, iou=GROUP_IOU)
+    boxes, landmarks = _means(seen, groups)
+    scores = _agreement(seen, groups, looks, boxes, hw)
+    return Sightings(boxes, landmarks, scores, seen.sights[groups.leaders])
+
+
+def _means(seen: Sightings, groups: Groups) -> tuple[FloatArray, FloatArray]:
+    """(g, 4) boxes and (g, 5, 2) landmarks, means over each group weighted by score."""
     count = len(groups.leaders)
-    boxes, landmarks = seen.boxes[groups.leaders], seen.landmarks[groups.leaders]
-    if len(looks) == 1 and not count:
-        return seen[groups.leaders]
     weights = np.where(groups.overlap >= VOTE_IOU, seen.scores, 0).astype(np.float32)
     total = np.bincount(groups.member, weights, minlength=count)
     points = np.concatenate([seen.boxes, seen.landmarks.reshape(-1, 10)], axis=1)
     sums = [np.bincount(groups.member, weights * column, minlength=count) for column in points.T]
     means = (np.stack(sums, axis=1) / np.maximum(total, 1e-9)[:, None]).astype(np.float32)
-    boxes, landmarks = means[:, :4], means[:, 4:].reshape(-1, 5, 2)
+    return means[:, :4], means[:, 4:].reshape(-1, 5, 2)
+
+
+def _agreement(
+    seen: Sightings,
+    groups: Groups,
+    looks: Sequence[Sequence[Window]],
+    boxes: FloatArray,
+    hw: tuple[int, ...],
+) -> FloatArray:
+    """(g,) mean log odds of the looks that could have seen each of the (g, 4) boxes, as scores."""
+    count = len(boxes)
+    lowest = MISSED_SCORE if len(looks) > 1 else 1e-6  # one look alone keeps the score it gives
     odds, votes = np.zeros(count), np.zeros(count)
     near = groups.overlap >= SEEN_IOU
     for windows in looks:
@@ -110,9 +140,8 @@ def _vote(seen: Sightings, looks: Sequence[Sequence[Window]], hw: tuple[int, ...
         could = best > 0
         for window in windows:
             could |= window.owns(boxes, hw)
-        clipped = np.clip(best, MISSED_SCORE if len(looks) > 1 else 1e-6, CERTAIN_SCORE)
+        clipped = np.clip(best, lowest, CERTAIN_SCORE)
         odds += np.where(could, np.log(clipped / (1 - clipped)), 0)
         votes += could
-    scores = (1 / (1 + np.exp(-odds / np.maximum(votes, 1)))).astype(np.float32)
-    sights = np.zeros(count, dtype=np.intp)
-    return Sightings(boxes, landmarks, scores, sights)
+    scores = 1 / (1 + np.exp(-odds / np.maximum(votes, 1)))
+    return np.asarray(scores, dtype=np.float32)

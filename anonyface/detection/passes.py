@@ -10,10 +10,13 @@ import numpy as np
 
 from anonyface.types import BoolArray, Detail, FloatArray
 
-TILE_PIXELS = 1_600_000
-"""Largest window run at once: bounds memory (about 300 MB) whatever the photo's size."""
+WHOLE_PIXELS = 1_600_000
+"""Most pixels run of a whole photo in one piece; larger photos are shrunk for that."""
+TILE_PIXELS = 1_200_000
+"""Largest tile run at once: bounds memory whatever the photo's size, and larger ones are slower a
+pixel, since what a layer writes falls out of the processor's cache."""
 OVERLAP = 96
-"""Pixels by which tiles overlap: a face up to this size is whole in one of them."""
+"""Pixels run by which tiles overlap: a face up to this size is whole in one of them."""
 LARGEST_RUN_PX = 400
 """Longest side of a face, in pixels run, that all but the coarse pass may report: the largest
 anchor has 512 px, and larger faces come out in pieces."""
@@ -98,8 +101,8 @@ _LOOKS: dict[Detail, tuple[_Look, ...]] = {
 def plan_windows(image_hw: tuple[int, ...], detail: Detail) -> list[Window]:
     """Return the windows to run, pass by pass.
 
-    Pixels run, n being those of the photo: "fast" n, at most `TILE_PIXELS`. "normal" a coarse pass
-    (n / 4, at most `TILE_PIXELS`), a native one (n) and a fine one (4 n, at most `FINE_PIXELS`;
+    Pixels run, n being those of the photo: "fast" n, at most `WHOLE_PIXELS`. "normal" a coarse pass
+    (n / 4, at most `WHOLE_PIXELS`), a native one (n) and a fine one (4 n, at most `FINE_PIXELS`;
     none where it would enlarge less than `LEAST_FINE_SCALE` times). "thorough" the same with a fine
     pass of at most `THOROUGH_FINE_PIXELS`, and four times what "normal" runs: on the mirror image
     and on the three turned ones. Overlaps of tiles come on top.
@@ -109,7 +112,7 @@ def plan_windows(image_hw: tuple[int, ...], detail: Detail) -> list[Window]:
         detail: Level of effort.
     """
     height, width = image_hw[:2]
-    whole = min(1.0, math.sqrt(TILE_PIXELS / (height * width)))
+    whole = min(1.0, math.sqrt(WHOLE_PIXELS / (height * width)))
     if detail == "fast":
         return _tiles(height, width, whole, _Look(0), 0)
     windows: list[Window] = []
@@ -127,7 +130,8 @@ def plan_windows(image_hw: tuple[int, ...], detail: Detail) -> list[Window]:
 def _tiles(height: int, width: int, scale: float, look: _Look, sight: int) -> list[Window]:
     """Cover the image with equal overlapping windows of at most `TILE_PIXELS` run pixels."""
     rows = columns = 1
-    while (math.ceil(height / rows) + OVERLAP) * (math.ceil(width / columns) + OVERLAP) * (
+    overlap = round(OVERLAP / max(scale, 1.0))
+    while (math.ceil(height / rows) + overlap) * (math.ceil(width / columns) + overlap) * (
         scale**2
     ) > 1.15 * TILE_PIXELS and scale > 0.999:
         if height / rows > width / columns:
@@ -146,13 +150,13 @@ def _tiles(height: int, width: int, scale: float, look: _Look, sight: int) -> li
             look.mirrored,
             look.turns,
         )
-        for y0, y1 in _spans(height, rows)
-        for x0, x1 in _spans(width, columns)
+        for y0, y1 in _spans(height, rows, overlap)
+        for x0, x1 in _spans(width, columns, overlap)
     ]
 
 
-def _spans(length: int, count: int) -> list[tuple[int, int]]:
+def _spans(length: int, count: int, overlap: int) -> list[tuple[int, int]]:
     """Split [0, length) into equal spans, each reaching half the overlap over its edges."""
     edges = [round(i * length / count) for i in range(count + 1)]
-    half = OVERLAP // 2
+    half = overlap // 2
     return [(max(0, a - half), min(length, b + half)) for a, b in pairwise(edges)]

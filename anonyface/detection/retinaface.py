@@ -39,10 +39,14 @@ class RetinaFace:
     Args:
         detail: How many passes over the image, see `plan_windows`.
         threads: Threads for inference, 0 for all usable cores.
+        level: Score from which on a face is returned.
     """
 
-    def __init__(self, *, detail: Detail = "normal", threads: int = 0) -> None:
+    def __init__(
+        self, *, detail: Detail = "normal", threads: int = 0, level: float = CANDIDATE_SCORE
+    ) -> None:
         self.detail: Detail = detail
+        self.level = level
         self.session = open_session("detector", threads=threads)
 
     def __call__(self, image: ImageArray) -> list[Face]:
@@ -52,8 +56,8 @@ class RetinaFace:
             image: (H, W, 3) RGB uint8.
 
         Returns:
-            Faces with score >= `CANDIDATE_SCORE`, most confident first. The score is what all
-            passes agree on, see `anonyface.detection.fusion.fuse`.
+            Faces with score >= `level`, most confident first. The score is what all passes agree
+            on, see `anonyface.detection.fusion.fuse`.
         """
         return self.batch([image])[0]
 
@@ -82,7 +86,7 @@ class RetinaFace:
                 chunk = images[start : start + step]
                 for i, found in enumerate(self._look(chunk, window), start=start):
                     seen[i].append(found)
-        return [_faces(fuse(join(parts), windows, shape[:2])) for parts in seen]
+        return [_faces(fuse(join(parts), windows, shape[:2]), self.level) for parts in seen]
 
     def _look(self, images: Sequence[ImageArray], window: Window) -> list[Sightings]:
         """What is seen of each image through one window."""
@@ -101,8 +105,8 @@ class RetinaFace:
         return out
 
 
-def _faces(found: Sightings) -> list[Face]:
-    best = found[found.scores >= CANDIDATE_SCORE]
+def _faces(found: Sightings, level: float) -> list[Face]:
+    best = found[found.scores >= level]
     each = zip(best.boxes, best.landmarks, best.scores.tolist(), strict=True)
     return [Face(box, points, score) for box, points, score in each]
 
@@ -178,7 +182,7 @@ def _padded(size_wh: tuple[int, int]) -> tuple[int, int]:
 
 
 def _to_blob(views: Sequence[ImageArray]) -> FloatArray:
-    """RGB HWC uint8 of one size -> BGR NCHW float32 minus the mean, padded with it to the stride."""
+    """RGB HWC uint8 of one size -> BGR NCHW float32 minus the mean, which also pads it."""
     height, width = views[0].shape[:2]
     full_w, full_h = _padded((width, height))
     blob = np.zeros((len(views), 3, full_h, full_w), dtype=np.float32)
