@@ -4,6 +4,7 @@
 
     AnonyfaceError
     ├── InputError (ValueError)      the caller's image, path or option is not usable
+    │   └── NobodyLeft               fewer synthetic people fit than were asked for
     ├── WeightsError
     │   ├── WeightsMissing           a model file is not there
     │   └── WeightsCorrupt           a model file is not the one the manifest names
@@ -16,9 +17,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from anonyface.types import Face
+    from anonyface.types import Face, Identity
 
 
 class AnonyfaceError(Exception):
@@ -44,6 +46,20 @@ class InputError(AnonyfaceError, ValueError):
 
     def __init__(self, message: object = "") -> None:
         super().__init__(printable(message))
+
+
+class NobodyLeft(InputError):
+    """Fewer synthetic people pass the screens than were asked for.
+
+    Attributes:
+        found: Those who do.
+    """
+
+    def __init__(self, found: Sequence[Identity], asked: int) -> None:
+        super().__init__(
+            f"nobody else who fits this request passes the screens: {len(found)} of {asked} found"
+        )
+        self.found = tuple(found)
 
 
 class WeightsError(AnonyfaceError):

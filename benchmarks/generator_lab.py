@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from anonyface.detection.retinaface import RetinaFace
-from anonyface.errors import InputError
+from anonyface.errors import NobodyLeft
 from anonyface.identities.looks import LookReader
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.landmarks.pose import Pose, estimate_pose
@@ -238,8 +238,8 @@ def ask(
             seed=wish.seed,
             size=size,
         )
-    except InputError:  # nobody passes the screens
-        return []
+    except NobodyLeft as few:
+        return list(few.found)
 
 
 def take_job(lab: Lab, wishes: Sequence[Wish]) -> list[Shot]:

@@ -156,8 +156,8 @@ def measure(lab: Lab) -> tuple[dict[str, Any], dict[str, Any]]:
         jobs[f"mixed {number + 1}"] = take_job(lab, wishes)
         print(f"{number + 1} mixed jobs of {count}", flush=True)
     people = ask(lab.source, SAME_WISH, n=count)
-    missing = [None] * (count - len(people))
-    jobs["the same wish"] = [develop(lab, SAME_WISH, person) for person in [*people, *missing]]
+    # The generator has not so many unlike people of one kind: who is not there is nobody's double.
+    jobs["the same wish"] = [develop(lab, SAME_WISH, person) for person in people]
     found = {}
     for bar in [*built_in_bars(lab.threads, lab.jury.judges), *outside_bars(lab)]:
         vectors = {
@@ -166,7 +166,8 @@ def measure(lab: Lab) -> tuple[dict[str, Any], dict[str, Any]]:
         }
         found[bar.judge.name] = compared(vectors, bar)
     every = [shot for shots in jobs.values() for shot in shots]
-    return misses(every) | {"jobs": len(jobs), "people_each": count}, {"encoders": found}
+    counts = {"jobs": len(jobs), "people_each": count, "people_of_one_wish": len(people)}
+    return misses(every) | counts, {"encoders": found}
 
 
 def show(figures: Mapping[str, Any]) -> None:

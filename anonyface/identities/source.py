@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
+from numbers import Integral
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anonyface.errors import InputError
+from anonyface.errors import InputError, NobodyLeft
 from anonyface.identities.candidates import Candidates, recipe_of
 from anonyface.identities.fit import TOLERANCE, misfit, wanted
 from anonyface.identities.generator import Generator, PortraitSize
@@ -53,9 +54,9 @@ but not related to each other."""
 TRIED, CERTIFIED, FITS = 24, 3, 1.0
 """Portraits rendered at most, portraits that pass the screens before the best of them is taken, and
 the distance for each side asked, in tolerances, that is near enough to take one at once."""
-MARGIN = 0.03
+MARGIN, PARENTS_MARGIN = 0.015, 0.05
 """What a similarity measured on a portrait must keep from its limit: cut out a little differently,
-the same portrait compares a little differently."""
+the same portrait compares a little differently. Parents keep more: their children vary."""
 BARE_EYES = 28.0
 """Shade of eyes behind clear glasses: nobody asks for sunglasses."""
 RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.37, 0.05
@@ -159,8 +160,8 @@ class LatentIdentities:
             size: Side of the portraits, 256 or 1024 px.
 
         Raises:
-            InputError: If fewer than ``n`` people pass the screens, or something else is asked for
-                than is described here.
+            NobodyLeft: If fewer than ``n`` people pass the screens; it holds those who do.
+            InputError: If something else is asked for than is described here.
         """
         _check_request(gender=gender, size=size, n=n, seed=seed)
         look = wanted(
@@ -192,15 +193,18 @@ class LatentIdentities:
         for number in np.random.SeedSequence(seed).generate_state(n, np.uint64):
             given = [asked.taken, *(i.embedding[None] for i in found)]
             one = replace(asked, seed=int(number >> 1), taken=np.concatenate(given))
-            found.append(self._certified(one))
+            identity = self._certified(one)
+            if identity is None:
+                raise NobodyLeft(found, n)
+            found.append(identity)
         return found
 
-    def _certified(self, request: IdentityRequest) -> Identity:
+    def _certified(self, request: IdentityRequest) -> Identity | None:
         """The best of a few whose portraits pass the screens; the first that fits well."""
         best, least = None, np.inf
         asked = sum(not np.isnan(getattr(request.look, name)) for name in TOLERANCE)
         enough = FITS * np.sqrt(asked)
-        found = self.search(request, margin=MARGIN)
+        found = self.search(request, margin=PARENTS_MARGIN)
         measured = 0
         for row in islice(self._passing(found, request, related=True), TRIED):
             passed = self._measured(found[np.array([row])], request)
@@ -212,14 +216,15 @@ class LatentIdentities:
                 best, least = identity, off
             if off < enough or measured == CERTIFIED:
                 break
-        if best is None:
-            raise InputError("nobody who fits this request passes the screens")
         return best
 
     def _measured(
         self, found: Candidates, request: IdentityRequest
     ) -> tuple[Identity, float] | None:
-        """The identity, all of it measured, and its misfit; None if it fails a screen."""
+        """The identity, all of it measured, and its misfit.
+
+        None if it fails a screen or does not read as the gender that was asked.
+        """
         identity = self._render(found, request)
         chip = self._encoder.chip(identity.pixels, five_points(identity.mesh.points))
         views = self._encoder.views(chip)
@@ -228,6 +233,8 @@ class LatentIdentities:
         if not self.limits.admit(screens, margin=MARGIN):
             return None
         look = self._looks(identity.pixels, identity.mesh, chip, views)
+        if abs(look.p_female - request.look.p_female) > 0.5:  # never where NaN: nothing was asked
+            return None
         measured = replace(
             identity,
             embedding=embedding,
@@ -309,7 +316,7 @@ class LatentIdentities:
     ) -> Iterator[int]:
         """Yield the rows of those who pass the screens; unless related, none is like another."""
         people = found.people
-        left = self.limits.apart(people.embeddings, request)
+        left = self.limits.apart(people.embeddings, request, margin=MARGIN if related else 0.0)
         if not related:
             left &= found.misfits <= found.misfits.min(initial=np.inf) + LESSER_FIT
         left &= self.model.psi(people.latents) <= MAX_PSI
@@ -382,7 +389,7 @@ def _check_request(*, gender: object, size: object, n: object, seed: object) -> 
         raise InputError(f"gender must be 'female', 'male' or None, not {gender!r}")
     if size not in (256, 1024):
         raise InputError(f"size must be 256 or 1024, not {size!r}")
-    if not isinstance(n, int) or n < 1:
+    if not isinstance(n, Integral) or n < 1:
         raise InputError(f"n must be a whole number from 1 on, not {n!r}")
-    if seed is not None and (not isinstance(seed, int) or seed < 0):
+    if seed is not None and (not isinstance(seed, Integral) or seed < 0):
         raise InputError(f"seed must be None or a whole number from 0 on, not {seed!r}")

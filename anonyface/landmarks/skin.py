@@ -67,8 +67,8 @@ def fit_skin(lab: FloatArray, mesh: Mesh) -> SkinModel:
         lab: (h, w, 3) float32 CIE L*a*b* of a crop.
         mesh: The face in crop coordinates; points outside of the crop are moved to its edge.
     """
-    smooth = _smooth(lab, mesh.points)
-    worn = read_worn(smooth, mesh)
+    smooth = smooth_lab(lab, mesh.points)
+    worn = read_worn(lab, smooth, mesh)
     if worn.probability < WORN_FROM:
         return _model(smooth, mesh.points, BARE)
     return replace(_model(smooth, mesh.points, UPPER), worn=worn)
@@ -81,10 +81,16 @@ def fit_bare_skin(lab: FloatArray, points: FloatArray) -> SkinModel:
         lab: (h, w, 3) float32 CIE L*a*b* of a crop.
         points: (468, 3) mesh in crop coordinates.
     """
-    return _model(_smooth(lab, points), points, BARE)
+    return _model(smooth_lab(lab, points), points, BARE)
 
 
-def _smooth(lab: FloatArray, points: FloatArray) -> FloatArray:
+def smooth_lab(lab: FloatArray, points: FloatArray) -> FloatArray:
+    """(h, w, 3) float32: the picture without grain, as skin and cloth are measured on it.
+
+    Args:
+        lab: (h, w, 3) float32 CIE L*a*b* of a crop.
+        points: (468, 3) mesh in crop coordinates.
+    """
     side = 2 * max(1, int(np.ptp(points[:, 0]) * 0.02)) + 1
     return np.asarray(cv2.blur(lab, (side, side)), dtype=np.float32)
 

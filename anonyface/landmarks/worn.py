@@ -26,6 +26,9 @@ EDGE_WEIGHT, EDGE_BOUND = 0.25, 24.0
 """Worth of a step of colour along the border, for each L*a*b* unit, and the largest one counted."""
 BEND, STEEPEST = 1.2, 6
 """Cost of each row the border rises or falls from column to column, and the most it may."""
+SEEN_ACROSS, CLEAR_STEP, SHARPEST_PX = 0.06, 8.0, 0.6
+"""How far to each side of the border its softness is looked for, in face heights; the step of L*
+that tells it; the sharpest it is taken for, in pixels."""
 LIDS = 0.05
 """How far below the lower lids a border may lie at the highest, in face heights."""
 EDGE = 10
@@ -41,13 +44,16 @@ SURE_PRESENCE = 0.37
 """Presence below which the mesh itself doubts that it sees a face."""
 LOWEST = np.array([-3, -3, 0, -5, -15, -12, 0, 0, -0.4, 0])
 HIGHEST = np.array([3, 3, 25, 20, 15, 12, 25, 1, 0.5, 3])
-WEIGHTS = np.array(
-    [0.4382, -0.9561, 0.1518, -0.1348, 0.18, 0.1779, 0.0743, 2.9783, -4.3931, -0.9623]
-)
-BIAS = -4.253
+WEIGHTS = np.array([0.3047, -1.1731, 0.106, -0.1113, 0.1273, 0.18, 0.042, 2.6777, -4.487, -0.9942])
+BIAS = -3.526
 """A logistic regression on `signs`, fitted by ``python -m training.fit_worn`` on faces of
 fairface-train with and without masks that were painted on them."""
-WORN_FROM = 0.5
+WORN_FROM = 0.4
+SKIN_CHROMA, SKIN_HUE, SKIN_SHARE = 12.0, (15.0, 80.0), 0.5
+"""What has, in half of its pixels, the chroma and the hue (degrees in a*b*) of anybody's skin is
+taken for skin whatever the rest says: what is worn stays, and a bare mouth must not. So sunglasses,
+beside which every cheek is of another colour, make no mask of it; some red and orange masks are
+lost to it and painted over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +64,18 @@ class Worn:
         line: (n, 2) points of its upper border, from the image-left to the image-right side.
         down: (2,) unit vector from the forehead to the chin.
         reach: Height of the face in pixels.
+        sigma: Softness of the edge, the standard deviation of a blur, in pixels.
         probability: That there is something, in [0, 1].
     """
 
     line: FloatArray
     down: FloatArray
     reach: float
+    sigma: float
     probability: float
 
-    def below(self, image_hw: tuple[int, ...], soft_px: float) -> FloatArray:
-        """(h, w) float32 in [0, 1]: 1 below the border, with an edge about so many pixels soft."""
+    def below(self, image_hw: tuple[int, ...]) -> FloatArray:
+        """(h, w) float32 in [0, 1]: 1 below the border, with an edge as soft as it is there."""
         right = np.array([self.down[1], -self.down[0]]) * self.reach
         far = 3 * self.reach * self.down
         first, last = self.line[0] - right, self.line[-1] + right
@@ -76,28 +84,47 @@ class Worn:
         cv2.fillPoly(
             mask, [np.round(corners * (1 << _SUBPIXEL)).astype(np.int32)], 255, shift=_SUBPIXEL
         )
-        soft = cv2.GaussianBlur(mask, (0, 0), max(0.5, soft_px))
+        soft = cv2.GaussianBlur(mask, (0, 0), self.sigma)
         return np.asarray(soft * np.float32(1 / 255), dtype=np.float32)
 
 
-def read_worn(lab: FloatArray, mesh: Mesh) -> Worn:
+def read_worn(lab: FloatArray, smooth: FloatArray, mesh: Mesh) -> Worn:
     """Find the border that something worn over nose and mouth would have, and say if it is there.
 
     Args:
         lab: (h, w, 3) float32 CIE L*a*b* of a crop.
+        smooth: The same without grain.
         mesh: The face in crop coordinates.
     """
-    border = trace_border(lab, mesh)
-    logit = float(signs(border, lab, mesh) @ WEIGHTS) + BIAS
+    border = trace_border(smooth, mesh)
+    logit = float(signs(border, smooth, mesh) @ WEIGHTS) + BIAS
+    probability = 0.0 if _skin_share(border) >= SKIN_SHARE else 1 / (1 + np.exp(-logit))
     turn, shift = border.to_crop[:, :2], border.to_crop[:, 2]
     line = np.stack([np.arange(COLUMNS), border.rows - 0.5], axis=1) @ turn.T + shift
     down = turn[:, 1] / max(float(np.hypot(*turn[:, 1])), 1e-9)
+    sigma = _softness(lab, line[COLUMNS // 4 : -(COLUMNS // 4)], down * border.height)
     return Worn(
         line.astype(np.float32),
         down.astype(np.float32),
         border.height,
-        float(1 / (1 + np.exp(-logit))),
+        max(SHARPEST_PX, sigma),
+        float(probability),
     )
+
+
+def _softness(lab: FloatArray, line: NDArray[np.float64], down: NDArray[np.float64]) -> float:
+    """Blur across a border in pixels: how far its steepest place would need for the whole step."""
+    along = np.linspace(-SEEN_ACROSS, SEEN_ACROSS, 17)
+    at = (line[:, None] + along[:, None] * down).astype(np.float32)
+    lightness = cv2.remap(lab, at[..., 0], at[..., 1], cv2.INTER_LINEAR)[..., 0]
+    step = np.abs(lightness[:, -1] - lightness[:, 0])
+    steepest = np.abs(lightness[:, 2:] - lightness[:, :-2]).max(axis=1) / 2
+    clear = step > CLEAR_STEP
+    if not clear.any():
+        return 0.0
+    spacing = 2 * SEEN_ACROSS / 16 * float(np.hypot(*down))
+    width = float(np.median(step[clear] / np.maximum(steepest[clear], 1e-3))) * spacing
+    return width / float(np.sqrt(2 * np.pi))
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +183,18 @@ def signs(border: Border, lab: FloatArray, mesh: Mesh) -> NDArray[np.float64]:
         float(np.abs(np.diff(border.rows[inner])).mean()),
     ]
     return np.clip(values, LOWEST, HIGHEST)
+
+
+def _skin_share(border: Border) -> float:
+    """Share of what is below the border that has the hue of skin."""
+    sides = slice(COLUMNS // 4, -(COLUMNS // 4))
+    below = (np.arange(ROWS)[:, None] >= border.rows)[:, sides]
+    tint = border.grid[:, sides, 1:][below]
+    if not len(tint):
+        return 1.0
+    hue = np.degrees(np.arctan2(tint[:, 1], tint[:, 0]))
+    like = (np.hypot(*tint.T) > SKIN_CHROMA) & (hue > SKIN_HUE[0]) & (hue < SKIN_HUE[1])
+    return float(like.mean())
 
 
 def trace_border(lab: FloatArray, mesh: Mesh) -> Border:

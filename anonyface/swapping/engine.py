@@ -14,6 +14,7 @@ from anonyface.swapping.gaze import match_gaze
 from anonyface.swapping.mask import (
     Regions,
     build_regions,
+    cheeks,
     face_width,
     leave,
     outline_window,
@@ -21,7 +22,13 @@ from anonyface.swapping.mask import (
 )
 from anonyface.swapping.resolution import swap_at_work_size
 from anonyface.swapping.texture import match_texture
-from anonyface.swapping.tone import limit_casts, limit_highlights, match_contrast, match_shading
+from anonyface.swapping.tone import (
+    limit_casts,
+    limit_highlights,
+    match_cheeks,
+    match_contrast,
+    match_shading,
+)
 from anonyface.swapping.warp import CONTROL, blend_geometry, warp_portrait
 from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
 
@@ -92,7 +99,7 @@ class MeshSwapper:
         size = face_width(points)
         old_lab, new_lab = to_lab(pixels), to_lab(np.clip(new, 0, 255))
         old_model = fit_skin(old_lab, mesh)
-        regions = leave(build_regions(points, (height, width)), old_model.worn, size)
+        regions = leave(build_regions(points, (height, width)), old_model.worn)
         old_skin = old_model.likelihood(old_lab)
         new_skin = fit_bare_skin(new_lab, points).likelihood(new_lab)
         inside = (regions.edge * regions.soft > 0).astype(np.float32)
@@ -102,6 +109,8 @@ class MeshSwapper:
             raise FaceError("no part of the face lies inside the image", stage="swapping")
         shown = regions.core * (alpha > 0.9)
         lit = match_contrast(lit, old, shown * regions.bare, size)
+        here = cheeks(points, (height, width)) * (alpha > 0.9) * np.minimum(old_skin, new_skin)
+        lit = match_cheeks(lit, old, here, regions, size)
         lit = limit_highlights(lit, old, old_skin * inside, regions.bare)
         lit = limit_casts(lit, old_model.centre, regions.bare)
         return match_texture(lit, old, shown, np.random.default_rng(identity.seed)), alpha

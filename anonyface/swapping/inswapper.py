@@ -220,7 +220,7 @@ def _cut_out(
     image_hw = pixels.shape[:2]
     old_lab, width = to_lab(pixels), face_width(mesh.points)
     skin = fit_skin(old_lab, mesh)
-    regions = leave(build_regions(mesh.points, image_hw), skin.worn, width)
+    regions = leave(build_regions(mesh.points, image_hw), skin.worn)
     if np.any(seen[regions.core * regions.soft > 0.5] < SEEN):
         raise FaceError("the face does not fit into what the network sees", stage="swapping")
     new_lab = to_lab(new)

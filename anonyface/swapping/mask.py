@@ -21,8 +21,6 @@ BAND_RAMP = 0.06
 
 WINDOW_PX = 2
 """Pixels around the outline, so that its distance transform has an outside."""
-WORN_SOFT = 0.006
-"""Softness of the edge where a worn mask begins, in face widths."""
 
 CORE = np.concatenate(
     [
@@ -95,19 +93,33 @@ def build_regions(points: FloatArray, image_hw: tuple[int, ...]) -> Regions:
     return Regions(edge=edge, soft=soft, core=1 - band, band=band, bare=_bare(points, image_hw))
 
 
-def leave(regions: Regions, worn: Worn | None, width: float) -> Regions:
+def leave(regions: Regions, worn: Worn | None) -> Regions:
     """Leave what is worn over nose and mouth as it is: nothing below its border is replaced.
 
     Args:
         regions: Masks of the crop.
         worn: A medical mask or a scarf, None for none.
-        width: Face width in pixels.
     """
     if worn is None:
         return regions
-    left = 1 - worn.below(regions.edge.shape, WORN_SOFT * width)
+    left = 1 - worn.below(regions.edge.shape)
     core = regions.core * left
     return replace(regions, soft=regions.soft * left, core=core, band=1 - core)
+
+
+def cheeks(points: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
+    """(h, w) float32: 1 on both cheeks, 0 elsewhere.
+
+    Args:
+        points: (468, 3) mesh in crop coordinates.
+        image_hw: Height and width of the crop.
+    """
+    hulls = (
+        np.asarray(cv2.convexHull(points[c, :2])[:, 0], np.float32)
+        for c in (topo.LEFT_CHEEK, topo.RIGHT_CHEEK)
+    )
+    both = np.maximum(*(_fill(hull, image_hw) for hull in hulls))
+    return np.asarray(both > 0, dtype=np.float32)
 
 
 def smoothstep(x: FloatArray) -> FloatArray:

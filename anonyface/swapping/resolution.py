@@ -13,6 +13,11 @@ from anonyface.types import Crop, FloatArray, ImageArray, Mesh, Patch
 WORK_PX = 420
 """Wider faces are worked on at this width and enlarged: the portrait has no more to give."""
 
+FINE_SIGMA = 1.0
+"""Texture is what a blur of so many pixels takes away."""
+LOUDER = 0.7
+"""Share of the lost energy that is given back: edges that both pictures have lose nothing."""
+
 
 def swap_at_work_size(
     crop: Crop, mesh: Mesh, swap: Callable[[ImageArray, Mesh], tuple[FloatArray, FloatArray]]
@@ -40,5 +45,27 @@ def swap_at_work_size(
         large = cv2.resize(new, (width, height), interpolation=cv2.INTER_CUBIC)
         new = np.clip(large, 0, 255).astype(np.float32)
         alpha = np.asarray(cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR))
-    mixed = pixels + (new - pixels) * alpha[..., None]
+    mixed = mix(pixels.astype(np.float32), new, alpha)
     return Patch(pixels=np.round(mixed).astype(np.uint8), alpha=alpha)
+
+
+def mix(old: FloatArray, new: FloatArray, alpha: FloatArray) -> FloatArray:
+    """Blend two pictures without losing grain where they meet.
+
+    Two textures that have nothing to do with each other lose half of their energy where half of
+    each is shown: an edge that is softer than the photo. So what is finer than `FINE_SIGMA` is
+    mixed with weights whose squares sum up to 1.
+
+    Args:
+        old: (h, w, 3) float32 RGB 0-255.
+        new: (h, w, 3) float32 RGB 0-255.
+        alpha: (h, w) float32 weight of the new one.
+
+    Returns:
+        (h, w, 3) float32 RGB 0-255; where alpha is 0, the old one.
+    """
+    share = alpha[..., None]
+    mixed = old + (new - old) * share
+    louder = LOUDER * (1 / np.sqrt(alpha**2 + (1 - alpha) ** 2) - 1)
+    fine = mixed - cv2.GaussianBlur(mixed, (0, 0), FINE_SIGMA)
+    return np.asarray(np.clip(mixed + fine * louder[..., None], 0, 255), dtype=np.float32)

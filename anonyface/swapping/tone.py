@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from anonyface.swapping.mask import Regions
+from anonyface.swapping.mask import Regions, smoothstep
 from anonyface.types import FloatArray
 
 SHADING_SIGMA = 0.11
@@ -21,6 +21,9 @@ EDGE_SIGMA = 0.05
 EDGE_REACH = 0.07
 """Smoothness and depth of the last correction along the outline, in face widths."""
 CONTRAST_LIMITS = (0.75, 1.5)
+FEWEST_CHEEK_PX, CHEEK_LIMITS, CHEEK_RAMP = 8.0, (0.8, 1.2), 0.2
+"""Smaller cheeks tell nothing; the most the colour may change; the distance from the outline over
+which the change sets in, in face widths."""
 BRIGHTEST_PERCENT, HEADROOM, OVERSHOOT = 98.0, 1.05, 0.25
 """Highlights above 1.05 times this percentile of the old skin keep a quarter of the excess."""
 GREY_TINT, MAX_CAST = 0.35, 14.0
@@ -90,6 +93,34 @@ def match_contrast(new: FloatArray, old: FloatArray, where: FloatArray, width: f
     # As a gain of lightness: the colours of the portrait are not made louder.
     gain = np.maximum(smooth + factor * (luma - smooth), 0) / np.maximum(luma, 1)
     return np.asarray(np.clip(new * gain[..., None], 0, 255), dtype=np.float32)
+
+
+def match_cheeks(
+    new: FloatArray, old: FloatArray, cheeks: FloatArray, regions: Regions, width: float
+) -> FloatArray:
+    """Give the new face the mean colour of the old one's cheeks.
+
+    A portrait's cheeks shine more against the face around them than most people's do, so that a
+    face of the right shading still reads as lighter. Three numbers for the whole face, fading out
+    towards the outline, where the colours meet those around.
+
+    Args:
+        new: (h, w, 3) float32 RGB 0-255, already of the right shading.
+        old: (h, w, 3) float32 RGB 0-255.
+        cheeks: (h, w) float32 weight of the cheeks' skin.
+        regions: Masks of the crop.
+        width: Face width in pixels.
+
+    Returns:
+        (h, w, 3) float32 RGB 0-255.
+    """
+    total = float(cheeks.sum())
+    if total < FEWEST_CHEEK_PX:
+        return new
+    have, wanted = (np.einsum("hwc,hw->c", image, cheeks) / total for image in (new, old))
+    gain = np.clip(wanted / np.maximum(have, 1), *CHEEK_LIMITS).astype(np.float32)
+    inner = smoothstep(regions.edge / max(1.0, CHEEK_RAMP * width))
+    return np.asarray(new * (1 + (gain - 1) * inner[..., None]), dtype=np.float32)
 
 
 def limit_highlights(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anonyface.errors import InputError
+from anonyface.errors import NobodyLeft
 from anonyface.landmarks.pose import Pose
 from anonyface.types import Face, FloatArray, Identity, ImageArray, Mesh, Screens
 from anonyface.verification.encoder import unit
@@ -51,7 +51,7 @@ class FakeSource:
     ) -> list[Identity]:
         self.told.append(0 if taken is None else len(taken))
         if seed in self.refuses:
-            raise InputError("nobody who fits this request passes the screens")
+            raise NobodyLeft([], n)
         return [self._person(seed + i, size, yaw or 0.0) for i in range(n)]
 
     def _person(self, seed: int, size: int, yaw: float) -> Identity:

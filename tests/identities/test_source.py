@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anonyface.errors import InputError
+from anonyface.errors import InputError, NobodyLeft
 from anonyface.identities.fit import wanted
 from anonyface.identities.people import LABELS, SCALARS, People, load_pool
 from anonyface.identities.source import LatentIdentities
@@ -190,8 +190,22 @@ def test_an_empty_pool_offers_nobody() -> None:
     none = People(NONE[:, :0].reshape(0, 512), NONE, np.zeros((0, len(LABELS)), np.float32))
     empty = LatentIdentities(max_resemblance=0.58, max_sibling_similarity=0.62, people=none)
     assert list(empty(request())) == []
-    with pytest.raises(InputError, match="nobody"):
+    with pytest.raises(NobodyLeft, match="0 of 1 found") as caught:
         empty.request(gender="male")
+    assert caught.value.found == ()
+
+
+def test_when_nobody_is_left_those_found_are_not_lost(source: LatentIdentities) -> None:
+    few = source.people[np.flatnonzero(source.people.column("p_female") > 0.9)[:40]]
+    small = LatentIdentities(max_resemblance=0.58, max_sibling_similarity=0.5, people=few)
+    with pytest.raises(NobodyLeft) as caught:
+        small.request(gender="female", n=30, seed=1)
+    found = caught.value.found
+    assert 0 < len(found) < 30
+    assert all(person.gender == "female" for person in found)
+    embeddings = np.stack([p.embedding for p in found])
+    for i in range(1, len(found)):
+        assert float(similarity(embeddings[i], embeddings[:i]).max()) < 0.5
 
 
 def test_what_does_not_matter_is_not_asked() -> None:

@@ -52,6 +52,18 @@ def test_bare_faces_wear_nothing(faces: list[tuple[NDArray[np.uint8], Mesh]]) ->
         assert fit_skin(to_lab(pixels), mesh).worn is None
 
 
+def test_sunglasses_make_no_mask_of_the_cheeks(
+    faces: list[tuple[NDArray[np.uint8], Mesh]],
+) -> None:
+    """Or else a bare mouth would stay."""
+    for pixels, mesh in faces:
+        dark = pixels.copy()
+        band = np.concatenate([[127], topo.LEFT_BROW, topo.RIGHT_BROW, [356, 345, 6, 116]])
+        hull = cv2.convexHull(mesh.points[band, :2].round().astype(np.int32))
+        cv2.fillConvexPoly(dark, hull, (18, 18, 22))
+        assert fit_skin(to_lab(dark), mesh).worn is None
+
+
 @pytest.mark.parametrize("cloth", CLOTHS)
 def test_a_mask_is_found_with_its_border(
     cloth: str, faces: list[tuple[NDArray[np.uint8], Mesh]]
@@ -59,7 +71,7 @@ def test_a_mask_is_found_with_its_border(
     for pixels, mesh in faces:
         skin = fit_skin(to_lab(paint(pixels, mesh, cloth)), mesh)
         assert skin.worn is not None
-        below = skin.worn.below(pixels.shape, 0.5)
+        below = skin.worn.below(pixels.shape)
         face = np.zeros((SIDE, SIDE), np.uint8)
         outline = mesh.points[topo.FACE_OVAL, :2].round().astype(np.int32)
         cv2.fillPoly(face, [outline], 1)
