@@ -1,0 +1,1 @@
+"""RetinaFace in torch: detection, gender and age; training, refinement and export."""
