@@ -86,7 +86,7 @@ class SubjectReader:
         chip = self.built_in.chip(image, face.landmarks)
         views = self.built_in.views(chip)
         skin = face_skin(image, mesh)
-        look = self.looks(image, mesh, chip, views, skin=skin)
+        look = self.looks(image, mesh, face.landmarks, chip, views, skin=skin)
         if self.encoder is self.built_in:
             recognised = float(similarity(*unit(views)))
             upper = self.upper(image, face.landmarks) if skin.masked else None

@@ -155,7 +155,7 @@ class Examiner:
         """Return the ITA of the cheeks in degrees."""
         chip = self.encoder.chip(image, face.landmarks)
         mesh = self.mesh(image, [face])[0]
-        return self.looks(image, mesh, chip, self.encoder.views(chip)).skin_tone
+        return self.looks(image, mesh, face.landmarks, chip, self.encoder.views(chip)).skin_tone
 
 
 @dataclass(frozen=True, eq=False)

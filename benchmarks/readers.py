@@ -84,7 +84,7 @@ def attribute_readers(encoders: Sequence[OutsideEncoder], threads: int) -> list[
     def own(image: ImageArray, landmarks: FloatArray) -> Reading:
         chip = align_chip(image, landmarks).pixels
         views = encoder.views(chip)
-        traits = looks.traits(chip, views)
+        traits = looks.traits(image, landmarks, chip, views)
         return Reading(
             female=traits.p_female >= FEMALE_FROM,
             years=traits.age,

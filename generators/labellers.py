@@ -79,8 +79,9 @@ class Teachers:
 
     def _read(self, pixels: ImageArray) -> Tensor:
         try:
-            chip = self.encoder.chip(pixels, portrait_face(pixels.shape[0]).landmarks)
-            traits = self.looks.traits(chip, self.encoder.views(chip))
+            landmarks = portrait_face(pixels.shape[0]).landmarks
+            chip = self.encoder.chip(pixels, landmarks)
+            traits = self.looks.traits(pixels, landmarks, chip, self.encoder.views(chip))
         except FaceError:
             return torch.tensor(UNKNOWN)
         if max(traits.p_female, 1 - traits.p_female) < SURE:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from anonyface.detection.retinaface import RetinaFace
-from anonyface.types import ImageArray
+from anonyface.types import FloatArray, ImageArray
 from anonyface.verification.alignment import align_chip
 
 AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
@@ -32,9 +32,21 @@ PAD = 0.25
 
 @dataclass(frozen=True)
 class Sample:
-    """One labelled face: row in labels.csv, (150, 150, 3) chip, female or not, age bin, group."""
+    """One labelled face.
+
+    Attributes:
+        index: Row in labels.csv.
+        image: (H, W, 3) RGB uint8, with a border.
+        landmarks: (5, 2) points x y in it.
+        chip: (150, 150, 3) the aligned face.
+        female: Label.
+        age: Number of the age bin.
+        group: Number of the group.
+    """
 
     index: int
+    image: ImageArray
+    landmarks: FloatArray
     chip: ImageArray
     female: bool
     age: int
@@ -56,18 +68,21 @@ def samples(path: Path, indices: Sequence[int] | None = None) -> Iterator[Sample
         for index in range(len(rows)) if indices is None else indices:
             row = rows[index]
             data = np.frombuffer(archive.read(names[row["file"]]), np.uint8)
-            chip = _chip(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), detector)
-            if chip is not None:
+            found = _found(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), detector)
+            if found is not None:
+                image, landmarks = found
                 yield Sample(
                     index,
-                    chip,
+                    image,
+                    landmarks,
+                    align_chip(image, landmarks).pixels,
                     row["gender"] == "Female",
                     AGES.index(row["age"].replace("more than 70", "70+")),
                     GROUPS.index(row["race"]),
                 )
 
 
-def _chip(image: ImageArray, detector: RetinaFace) -> ImageArray | None:
+def _found(image: ImageArray, detector: RetinaFace) -> tuple[ImageArray, FloatArray] | None:
     pad = round(PAD * image.shape[0])
     wide = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
     middle = wide.shape[0] / 2
@@ -77,4 +92,4 @@ def _chip(image: ImageArray, detector: RetinaFace) -> ImageArray | None:
     best = max(
         faces, key=lambda f: f.size - float(np.hypot(*((f.box[:2] + f.box[2:]) / 2 - middle)))
     )
-    return align_chip(wide, best.landmarks).pixels
+    return np.asarray(wide, dtype=np.uint8), best.landmarks

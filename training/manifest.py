@@ -140,10 +140,10 @@ CARDS = {
         limits="As synthesis-256.",
     ),
     "traits": CardText(
-        title="Gender, age and appearance group from the identity embedding",
+        title="Gender, age and appearance group from both identity embeddings",
         licence="Apache-2.0",
         origin="training/fit_traits.py",
-        input="npz: softmax regressions on 131 features (embedding, gender and age network)",
+        input="npz: perceptron on 259 features (both embeddings, gender and age network), softmax regression on the first 131 for the group",
         lineage="Fitted on FairFace (Karkkainen & Joo, WACV 2021, CC BY 4.0): photos from YFCC-100M with labels by crowd workers. The group is used to find a replacement that fits, is never reported, and is what annotators saw in a picture, not what a person is.",
         limits="Labels and errors of FairFace; children under 10 are hardest to read.",
     ),

@@ -17,7 +17,7 @@ from anonyface.landmarks.pose import estimate_pose, measure_expression
 from anonyface.landmarks.skin import SkinModel, fit_skin, to_lab
 from anonyface.runtime import open_session, run
 from anonyface.types import FloatArray, ImageArray, Look, Mesh
-from anonyface.verification.encoder import unit
+from anonyface.verification.encoder import SFaceEncoder, unit
 
 MEAN_RGB = np.array([122.782, 117.001, 104.298], dtype=np.float32)
 CHIP_PX = 150
@@ -36,6 +36,7 @@ class LookReader:
     def __init__(self, *, threads: int = 0) -> None:
         self.age = open_session("age", threads=threads)
         self.gender = open_session("gender", threads=threads)
+        self.second = SFaceEncoder(sees="surroundings", threads=threads)
         self.eyewear = load_eyewear()
         self.facial_hair = load_facial_hair()
 
@@ -43,6 +44,7 @@ class LookReader:
         self,
         image: ImageArray,
         mesh: Mesh,
+        landmarks: FloatArray,
         chip: ImageArray,
         views: FloatArray,
         *,
@@ -53,6 +55,7 @@ class LookReader:
         Args:
             image: (H, W, 3) RGB uint8.
             mesh: The face's mesh, in image coordinates; without irises the gaze is not read.
+            landmarks: (5, 2) points x y of the face, in the order of `Face.landmarks`.
             chip: (150, 150, 3) the aligned face that the built-in encoder reads.
             views: (2, 128) what the built-in encoder says of the chip and of its mirror image.
             skin: What `face_skin` says of the face, None if nobody asked yet.
@@ -60,7 +63,7 @@ class LookReader:
         Raises:
             FaceError: If the face lies outside of the image.
         """
-        traits = self.traits(chip, views)
+        traits = self.traits(image, landmarks, chip, views)
         embedding = unit(views.sum(axis=0))
         pose, expression = estimate_pose(mesh.points), measure_expression(mesh.points)
         left, right = cheek_colours(image, mesh)
@@ -94,10 +97,29 @@ class LookReader:
             **_gaze(mesh),
         )
 
-    def traits(self, chip: ImageArray, views: FloatArray) -> Traits:
-        """Return how a (150, 150, 3) aligned chip with these (2, 128) embeddings reads."""
+    def traits(
+        self, image: ImageArray, landmarks: FloatArray, chip: ImageArray, views: FloatArray
+    ) -> Traits:
+        """Return how a face reads.
+
+        Args:
+            image: (H, W, 3) RGB uint8.
+            landmarks: (5, 2) points x y, in the order of `Face.landmarks`.
+            chip: (150, 150, 3) the aligned face that the built-in encoder reads.
+            views: (2, 128) what the built-in encoder says of the chip and of its mirror image.
+
+        Raises:
+            FaceError: If the landmarks are degenerate or outside of the image.
+        """
+        return load_traits()(self.trait_features(image, landmarks, chip, views))
+
+    def trait_features(
+        self, image: ImageArray, landmarks: FloatArray, chip: ImageArray, views: FloatArray
+    ) -> FloatArray:
+        """(259,) what `traits` is read off; arguments as there."""
         female, years = self.networks([chip])
-        return load_traits()(trait_features(views, float(female[0]), float(years[0])))
+        second = self.second(image, landmarks)
+        return trait_features(views, float(female[0]), float(years[0]), second)
 
     def networks(self, chips: Sequence[ImageArray]) -> tuple[FloatArray, FloatArray]:
         """(n,) probability of female and (n,) years, from (150, 150, 3) aligned chips."""

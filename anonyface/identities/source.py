@@ -226,13 +226,14 @@ class LatentIdentities:
         None if it fails a screen or does not read as the gender that was asked.
         """
         identity = self._render(found, request)
-        chip = self._encoder.chip(identity.pixels, five_points(identity.mesh.points))
+        landmarks = five_points(identity.mesh.points)
+        chip = self._encoder.chip(identity.pixels, landmarks)
         views = self._encoder.views(chip)
         embedding = unit(views.sum(axis=0))
         screens = self._screens(found, request, embedding)
         if not self.limits.admit(screens, margin=MARGIN):
             return None
-        look = self._looks(identity.pixels, identity.mesh, chip, views)
+        look = self._looks(identity.pixels, identity.mesh, landmarks, chip, views)
         if abs(look.p_female - request.look.p_female) > 0.5:  # never where NaN: nothing was asked
             return None
         measured = replace(

@@ -1,7 +1,8 @@
-"""Gender, age and appearance group, read off the identity embedding and two small networks.
+"""Gender, age and appearance group, read off both identity embeddings and two small networks.
 
-The identity embedding knows more about how a face reads than the small age and gender networks do:
-a logistic regression on all of it, trained on FairFace, is what the search for a replacement uses.
+Identity embeddings know more about how a face reads than the small age and gender networks do, and
+two that are unlike each other more than one: a small perceptron on all of it, trained on FairFace,
+is what the search for a replacement uses.
 The group is never reported: it only finds somebody to whom hair, ears and neck fit.
 """
 
@@ -38,24 +39,33 @@ class Traits:
 
 @dataclass(frozen=True, eq=False)
 class TraitsModel:
-    """Softmax regressions: for each trait a (features, classes) weight and a (classes,) bias."""
+    """A perceptron with one hidden layer for gender and age, a softmax regression for the group.
 
-    weights: dict[str, FloatArray]
-    biases: dict[str, FloatArray]
+    Attributes:
+        layers: Its arrays by name, as `training.fit_traits` writes them.
+    """
+
+    layers: dict[str, FloatArray]
 
     def __call__(self, features: FloatArray) -> Traits:
-        """Read the traits off (131,) features from `trait_features`."""
-        gender, age, group = (self._probabilities(features, t) for t in ("gender", "age", "group"))
+        """Read the traits off (259,) features from `trait_features`."""
+        part = self.layers
+        x = (features - part["mean"]) / part["spread"]
+        hidden = np.maximum(x @ part["hidden_weight"] + part["hidden_bias"], 0)
+        out = hidden @ part["out_weight"] + part["out_bias"]
+        first = features[: len(part["group_weight"])]
+        gender, age = _shares(out[:2]), _shares(out[2:])
+        group = _shares(first @ part["group_weight"] + part["group_bias"])
         return Traits(
             p_female=float(gender[1]),
             age=float(age @ AGE_CENTRES),
             groups=tuple(float(p) for p in group),
         )
 
-    def _probabilities(self, features: FloatArray, trait: str) -> FloatArray:
-        logits = features @ self.weights[trait] + self.biases[trait]
-        powers = np.exp(logits - logits.max())
-        return np.asarray(powers / powers.sum(), dtype=np.float32)
+
+def _shares(logits: FloatArray) -> FloatArray:
+    powers = np.exp(logits - logits.max())
+    return np.asarray(powers / powers.sum(), dtype=np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -65,25 +75,25 @@ def load_traits() -> TraitsModel:
     Raises:
         WeightsError: If it is missing or corrupt.
     """
-    names = ("gender", "age", "group")
     with np.load(io.BytesIO(read_weights("traits")), allow_pickle=False) as data:
-        return TraitsModel(
-            {n: data[f"{n}_weight"] for n in names}, {n: data[f"{n}_bias"] for n in names}
-        )
+        return TraitsModel({name: data[name] for name in data.files})
 
 
-def trait_features(views: FloatArray, p_female: float, age: float) -> FloatArray:
-    """Put together what the regressions read, each part scaled to about unit variance.
+def trait_features(
+    views: FloatArray, p_female: float, age: float, second: FloatArray
+) -> FloatArray:
+    """Put together what the model reads, each part scaled to about unit variance.
 
     Args:
         views: (2, 128) embeddings of the chip and of its mirror image.
         p_female: Answer of the gender network.
         age: Expected years from the age network.
+        second: (128,) what the second encoder says of the face in its surroundings.
 
     Returns:
-        (131,) float32.
+        (259,) float32; the group is read off the first 131.
     """
     total = views.sum(axis=0)
     p = min(max(p_female, 1e-3), 1 - 1e-3)
     rest = [np.log(p / (1 - p)) / 3, (age - 35) / 15, (float(np.linalg.norm(total)) - 2.8) * 3]
-    return np.concatenate([unit(total) * 11, np.array(rest)]).astype(np.float32)
+    return np.concatenate([unit(total) * 11, np.array(rest), second * 11]).astype(np.float32)

@@ -28,8 +28,10 @@ def test_beards_and_bare_chins_are_told_apart() -> None:
         for w in latents[kinds == kind][:12]:
             pixels = generator.render(w, size=256)
             found = mesh(pixels, [portrait_face(256)])[0]
-            chip = encoder.chip(pixels, five_points(found.points))
-            answers.append(reader(pixels, found, chip, encoder.views(chip)).facial_hair)
+            landmarks = five_points(found.points)
+            chip = encoder.chip(pixels, landmarks)
+            look = reader(pixels, found, landmarks, chip, encoder.views(chip))
+            answers.append(look.facial_hair)
     shaven, bearded = answers[:12], answers[12:]
     assert np.median(shaven) < 0.25
     assert np.median(bearded) > 0.5

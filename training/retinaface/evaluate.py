@@ -158,7 +158,7 @@ class Judge:
             self._ask_anchor(blob, anchor)
         if self.encoder is not None and self.looks is not None:
             chip = self.encoder.chip(pixels, points)
-            traits = self.looks.traits(chip, self.encoder.views(chip))
+            traits = self.looks.traits(pixels, points, chip, self.encoder.views(chip))
             self.answers["built-in"].add(traits.p_female, None, traits.age)
 
     def _find(

@@ -41,7 +41,7 @@ def built_in(*, threads: int = 1) -> Teacher:
 
     def ask(image: ImageArray, landmarks: FloatArray) -> tuple[float, float]:
         chip = encoder.chip(image, landmarks)
-        traits = looks.traits(chip, encoder.views(chip))
+        traits = looks.traits(image, landmarks, chip, encoder.views(chip))
         return traits.p_female, traits.age
 
     return ask
