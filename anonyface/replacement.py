@@ -31,15 +31,16 @@ from anonyface.verification.encoder import similarity
 from anonyface.verification.signature import Signature
 from anonyface.verification.thresholds import EncoderName, match_threshold
 
-NEAR_TRIES, FAR_TRIES = 3, 2
+NEAR_TRIES, FAR_TRIES = 3, 5
 """Redraws before a face is covered: first from among those who fit nearly as well as the first
 choice, then from all."""
 SHORT_LIST, LONG_LIST = 9, 40
 """Offers among which the near and the far redraws are looked for."""
 MIN_FACE_PX = 12
 """Smaller faces carry too little to bend a mesh to: they are covered."""
-DOUBTFUL_SCORE, DOUBTFUL_PRESENCE = 0.8, 0.5
-"""Below both, a detection is more likely a pattern than a face: covered, not given a face."""
+DOUBTFUL = ((0.6, 0.5), (0.5, 0.9))
+"""Score of the detector and presence of the mesh: below both of a pair, a detection may be a
+pattern rather than a face: covered, not given a face."""
 VERIFY_FACE_PX = 24
 """Below this the encoders can't tell people apart, neither before nor after: nothing to verify."""
 
@@ -239,7 +240,7 @@ class Replacer:
             raise FaceError(
                 f"{face.size:.0f} px is too small to replace", stage="swapping", face=face
             )
-        if face.score < DOUBTFUL_SCORE and subject.mesh.presence < DOUBTFUL_PRESENCE:
+        if any(face.score < s and subject.mesh.presence < p for s, p in DOUBTFUL):
             raise FaceError("a doubtful detection, no face to bend", stage="landmarks", face=face)
         if subject.strayed:
             raise FaceError("the mesh does not fit the detection", stage="landmarks", face=face)

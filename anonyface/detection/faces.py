@@ -16,8 +16,10 @@ ACCEPTED: dict[Detail, float] = {"fast": SURE_SCORE, "normal": 0.4, "thorough": 
 """Score from which on a detection needs no second look. Several passes that agree say more than the
 mesh does, above all of tiny, masked and blurred faces: so the score may be lower, and what is
 below `SURE_SCORE` is still told as doubtful. Chosen on groups-dev."""
-CONFIRMED = 0.5
-"""Presence the mesh must see in a face that the detector alone is not sure of."""
+CONFIRMED, CONFIRMED_LARGE = 0.5, 0.95
+"""Presence the mesh must see in a face that the detector alone is not sure of, and in one from
+`LARGE_PX` on: of large faces it is sure, and a wrong one spoils half of a picture."""
+LARGE_PX = 96
 BORROWED = 0.2
 """Share of an unsure box inside a sure one from which on it is taken for a part of it."""
 SMALL_PX = 24
@@ -79,7 +81,7 @@ class FaceFinder:
             (mesh,) = self.mesh(image, [face])
         except FaceError:
             return False
-        return mesh.presence >= CONFIRMED
+        return mesh.presence >= (CONFIRMED if face.size < LARGE_PX else CONFIRMED_LARGE)
 
 
 def is_accepted(face: Face, detail: Detail) -> bool:
