@@ -30,7 +30,7 @@ far off, because light and exposure are in it and it is matched when the face is
 ears and neck fit is up to the group."""
 GROUP_TOLERANCE = 0.26
 """Hellinger distance between two faces' group probabilities that begins to show."""
-GROUP_TONES = np.array([-6, 51, 21, 41, 14, 26, 46], dtype=np.float32)
+GROUP_TONES = np.array([-8, 51, 25, 38, 12, 27, 48], dtype=np.float32)
 """Skin tone the groups have in the pool, degrees (least squares, printed by training.make_pool)."""
 TONE_REACH = 20.0
 """How far from what the group lets expect a tone is believed: beyond, it is the light."""

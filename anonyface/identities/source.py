@@ -51,6 +51,10 @@ PARENTS, CHILDREN = 24, 256
 NEAREST = 80
 """People of the pool, for each side, who are offered as they are: not as fitting as the children,
 but not related to each other."""
+FARTHER = 4
+"""How many times as many people and parents are considered if nobody of these was left."""
+OTHER_GENDER = 0.75
+"""Distance of the probability of female from 0 or 1 as asked that is clearly the other gender."""
 TRIED, CERTIFIED, FITS = 24, 3, 1.0
 """Portraits rendered at most, portraits that pass the screens before the best of them is taken, and
 the distance for each side asked, in tolerances, that is near enough to take one at once."""
@@ -193,18 +197,23 @@ class LatentIdentities:
         for number in np.random.SeedSequence(seed).generate_state(n, np.uint64):
             given = [asked.taken, *(i.embedding[None] for i in found)]
             one = replace(asked, seed=int(number >> 1), taken=np.concatenate(given))
-            identity = self._certified(one)
+            identity = self._certified(one) or self._certified(one, reach=FARTHER)
             if identity is None:
                 raise NobodyLeft(found, n)
             found.append(identity)
         return found
 
-    def _certified(self, request: IdentityRequest) -> Identity | None:
-        """The best of a few whose portraits pass the screens; the first that fits well."""
+    def _certified(self, request: IdentityRequest, *, reach: int = 1) -> Identity | None:
+        """The best of a few whose portraits pass the screens; the first that fits well.
+
+        Args:
+            request: What is asked.
+            reach: How many times as many are considered as otherwise.
+        """
         best, least = None, np.inf
         asked = sum(not np.isnan(getattr(request.look, name)) for name in TOLERANCE)
         enough = FITS * np.sqrt(asked)
-        found = self.search(request, margin=PARENTS_MARGIN)
+        found = self.search(request, margin=PARENTS_MARGIN, reach=reach)
         measured = 0
         for row in islice(self._passing(found, request, related=True), TRIED):
             passed = self._measured(found[np.array([row])], request)
@@ -223,7 +232,7 @@ class LatentIdentities:
     ) -> tuple[Identity, float] | None:
         """The identity, all of it measured, and its misfit.
 
-        None if it fails a screen or does not read as the gender that was asked.
+        None if it fails a screen or clearly reads as another gender than was asked.
         """
         identity = self._render(found, request)
         landmarks = five_points(identity.mesh.points)
@@ -234,7 +243,7 @@ class LatentIdentities:
         if not self.limits.admit(screens, margin=MARGIN):
             return None
         look = self._looks(identity.pixels, identity.mesh, landmarks, chip, views)
-        if abs(look.p_female - request.look.p_female) > 0.5:  # never where NaN: nothing was asked
+        if abs(look.p_female - request.look.p_female) > OTHER_GENDER:  # never of NaN: not asked
             return None
         measured = replace(
             identity,
@@ -270,7 +279,9 @@ class LatentIdentities:
         people = self.model.breed(self.people, recipe, request.look, longest_step=LONG_STEP)
         return self._offer(Candidates(people, recipe, np.zeros(1, np.float32)), 0, request)
 
-    def search(self, request: IdentityRequest, *, margin: float = 0.0) -> Candidates:
+    def search(
+        self, request: IdentityRequest, *, margin: float = 0.0, reach: int = 1
+    ) -> Candidates:
         """Return candidates in the order they are offered.
 
         Their parents resemble nobody the request names, by a margin; they may.
@@ -283,7 +294,7 @@ class LatentIdentities:
         recipes = [
             part
             for mirrored in (False, True)
-            for part in self._one_side(request.look, apart, rng, mirrored=mirrored)
+            for part in self._one_side(request.look, apart, rng, mirrored=mirrored, reach=reach)
         ]
         if not recipes:
             nobody = as_they_are(np.zeros(0, np.intp), mirrored=False)
@@ -299,17 +310,23 @@ class LatentIdentities:
         return Candidates(people, recipe, total)[np.argsort(noisy, kind="stable")]
 
     def _one_side(
-        self, look: Look, apart: NDArray[np.bool_], rng: np.random.Generator, *, mirrored: bool
+        self,
+        look: Look,
+        apart: NDArray[np.bool_],
+        rng: np.random.Generator,
+        *,
+        mirrored: bool,
+        reach: int,
     ) -> list[Recipe]:
         """The nearest people of the pool and children of the very nearest."""
         distances = misfit(self.people, look, mirrored=mirrored)
         distances[~apart] = np.inf
-        nearest = np.argsort(distances, kind="stable")[: min(NEAREST, int(apart.sum()))]
+        nearest = np.argsort(distances, kind="stable")[: min(reach * NEAREST, int(apart.sum()))]
         if not len(nearest):
             return []
         return [
             as_they_are(nearest, mirrored=mirrored),
-            cross_at_random(nearest[:PARENTS], CHILDREN, rng, mirrored=mirrored),
+            cross_at_random(nearest[: reach * PARENTS], CHILDREN, rng, mirrored=mirrored),
         ]
 
     def _passing(
