@@ -58,7 +58,7 @@ class SeveralFaces(InputError):
         self.crops = [cut_face(image, face) for face in ordered]
         boxes = ", ".join(str(list(box)) for box in self.faces)
         super().__init__(
-            f"reference {name} shows {len(faces)} faces, at boxes {boxes}; a reference must show "
+            f"{name} shows {len(faces)} faces, at boxes {boxes}; a reference must show "
             "exactly one: crop it"
         )
 
@@ -86,7 +86,7 @@ def read_reference(item: Any, name: str, *, detector: Detector, portray: Portray
     image = load_image(item).pixels
     sure = [face for face in detector(image) if face.score >= SURE_SCORE]
     if not sure:
-        raise InputError(f"reference {name} shows no face; a reference must show exactly one")
+        raise InputError(f"{name} shows no face; a reference must show exactly one")
     meant = _meant(sure, image.shape[:2])
     if len(meant) > 1:
         raise SeveralFaces(name, meant, image)
@@ -95,10 +95,10 @@ def read_reference(item: Any, name: str, *, detector: Detector, portray: Portray
         quality = measure_quality(image, face)
         problem = refusal(quality)
         if problem is not None:
-            raise InputError(f"reference {name} can't be used: {problem}")
+            raise InputError(f"{name} can't be used: {problem}")
         portrayal = portray(image, face.landmarks)
     except FaceError as error:
-        raise InputError(f"reference {name} can't be used: {error}") from error
+        raise InputError(f"{name} can't be used: {error}") from error
     weak = weakness(quality)
     notes = () if weak is None else (f"{name}: {weak}",)
     known = [row for row in (portrayal.first, portrayal.second) if row is not None]
@@ -161,14 +161,14 @@ def _embeddings(values: Any, name: str) -> tuple[FloatArray, FloatArray]:
     widths = (EMBEDDING_DIMS, 2 * EMBEDDING_DIMS)
     if rows.ndim != 2 or rows.shape[1] not in widths or not np.isfinite(rows).all():
         raise InputError(
-            f"reference {name} must be (n, {widths[0]}) or (n, {widths[1]}) finite, "
+            f"{name} must be (n, {widths[0]}) or (n, {widths[1]}) finite, "
             f"got {np.shape(values)}"
         )
     first, second = rows[:, :EMBEDDING_DIMS], rows[:, EMBEDDING_DIMS:]
     if not second.shape[1]:
         second = np.full_like(first, np.nan)
     if not (np.linalg.norm(first, axis=1).all() and np.linalg.norm(second, axis=1).all()):
-        raise InputError(f"reference {name} has an embedding of length 0")
+        raise InputError(f"{name} has an embedding of length 0")
     shape = (None, EMBEDDING_DIMS)
     return freeze(unit(first), np.float32, shape, name), freeze(
         unit(second), np.float32, shape, name

@@ -115,7 +115,7 @@ def load_references(
         )
         notes.extend(reading.notes)
     for note in notes:
-        logging.getLogger("anonyface").warning("reference %s", note)
+        logging.getLogger("anonyface").warning("%s", note)
     if not rows:
         return References(np.zeros((0, EMBEDDING_DIMS), np.float32), (), ())
     references = References(

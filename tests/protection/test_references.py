@@ -203,7 +203,7 @@ def test_a_blurred_reference_is_noted_a_smeared_one_refused(
     # It counts as a small face: strangers come closer to it.
     assert blurred.face_px[0] == 24
     with pytest.raises(InputError, match="too blurred"):
-        load(cv2.GaussianBlur(portraits[1], (0, 0), 18))
+        load(cv2.GaussianBlur(portraits[3], (0, 0), 18))
 
 
 def turned(by: float) -> Face:
