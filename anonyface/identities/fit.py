@@ -38,6 +38,9 @@ OTHER_GENDER = 4.0
 """Distance added for a nobody of the other gender, as far as the original's was sure."""
 CHILD_AGE = 17.0
 """Children get children, nobody else does: across this age a difference counts four times."""
+FAR_AGE = 1.5
+"""Tolerances from which on a difference in age counts more and more: one sees it, however well all
+else fits."""
 WEARS = 0.7
 HAS_GLASSES, HAS_NONE = 0.8, 0.12
 """Who seems to wear glasses gets a nobody who surely does; all others one who does not."""
@@ -72,6 +75,7 @@ def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) ->
         off = (have - np.float32(asked)) / np.float32(tolerance)
         off = np.where(np.isnan(off), np.float32(1), off)  # asked, but not known of this person
         if name == "age":
+            off = np.abs(off) * np.maximum(1, np.abs(off) / FAR_AGE)
             off = np.where((have < CHILD_AGE) != (asked < CHILD_AGE), 4 * off, off)
         if name == "p_female":
             across = (have >= 0.5) != (asked >= 0.5)

@@ -161,8 +161,7 @@ def _embeddings(values: Any, name: str) -> tuple[FloatArray, FloatArray]:
     widths = (EMBEDDING_DIMS, 2 * EMBEDDING_DIMS)
     if rows.ndim != 2 or rows.shape[1] not in widths or not np.isfinite(rows).all():
         raise InputError(
-            f"{name} must be (n, {widths[0]}) or (n, {widths[1]}) finite, "
-            f"got {np.shape(values)}"
+            f"{name} must be (n, {widths[0]}) or (n, {widths[1]}) finite, got {np.shape(values)}"
         )
     first, second = rows[:, :EMBEDDING_DIMS], rows[:, EMBEDDING_DIMS:]
     if not second.shape[1]:
