@@ -267,9 +267,11 @@ class Anonymizer:
             subject = subjects[number] if number < len(subjects) else None
             if isinstance(subject, FaceError):
                 return None
-            first = None if subject is None else subject.embedding
+            known = (
+                {} if subject is None else {"first": subject.embedding, "second": subject.second}
+            )
             try:
-                return self._portray(pixels, faces[number].landmarks, first=first)
+                return self._portray(pixels, faces[number].landmarks, **known)
             except FaceError:
                 return None
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from anonyface.errors import FaceError
-from anonyface.identities.looks import LookReader, face_skin
+from anonyface.identities.looks import LookReader
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.landmarks.mesh import FaceMesh, has_strayed
+from anonyface.landmarks.skin import face_skin
 from anonyface.protocols import Encoder
 from anonyface.types import Face, FloatArray, ImageArray, Look, Mesh
 from anonyface.verification.encoder import DlibEncoder, UpperFace, similarity, unit
@@ -27,9 +28,9 @@ class Subject:
         mesh: Its dense landmarks, with the irises unless it is too small.
         look: What a replacement has to match.
         embedding: (128,) under the built-in encoder.
-        upper: (128,) the same of what a medical mask leaves free; None where none is worn.
-        recognised: Similarity of the face to its own mirror image: the score of somebody who is
-            recognised. None where the encoder can't tell.
+        second: (128,) under the second encoder, surroundings in view.
+        upper: (128,) under the built-in one, of what a medical mask leaves free; None where none
+            is worn.
     """
 
     face: Face
@@ -37,6 +38,7 @@ class Subject:
     look: Look
     embedding: FloatArray
     recognised: float | None
+    second: FloatArray | None = None
     upper: FloatArray | None = None
 
     @property
@@ -86,12 +88,13 @@ class SubjectReader:
         chip = self.built_in.chip(image, face.landmarks)
         views = self.built_in.views(chip)
         skin = face_skin(image, mesh)
-        look = self.looks(image, mesh, face.landmarks, chip, views, skin=skin)
+        second = self.looks.second(image, face.landmarks)
+        look = self.looks(image, mesh, face.landmarks, chip, views, skin=skin, second=second)
         if self.encoder is self.built_in:
             recognised = float(similarity(*unit(views)))
             upper = self.upper(image, face.landmarks) if skin.masked else None
-            return Subject(face, mesh, look, unit(views.sum(axis=0)), recognised, upper)
-        return Subject(face, mesh, look, self.encoder(image, face.landmarks), None)
+            return Subject(face, mesh, look, unit(views.sum(axis=0)), recognised, second, upper)
+        return Subject(face, mesh, look, self.encoder(image, face.landmarks), None, second)
 
     def read_all(self, image: ImageArray, faces: Sequence[Face]) -> list[Subject | FaceError]:
         """Read every face; an error stands where one can't be read."""

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from anonyface.detection import retinaface as ours
-from anonyface.detection.boxes import non_maximum_suppression
+from anonyface.detection.boxes import group_overlapping
 from anonyface.detection.faces import FaceFinder
 from anonyface.detection.passes import Window
 from anonyface.runtime import open_session, run
@@ -81,7 +81,7 @@ def plain(scale: float, threads: int) -> Contestant:
         window = Window(0, 0, width, height, size_wh)
         boxes, _ = ours.to_image(boxes, landmarks, window)
         scores = conf[0, hits, 1]
-        keep = non_maximum_suppression(boxes, scores, iou=PLAIN_NMS_IOU)
+        keep = group_overlapping(boxes, scores, iou=PLAIN_NMS_IOU).leaders
         return Found(boxes[keep], scores[keep])
 
     def look(image: ImageArray) -> tuple[Found, Found]:

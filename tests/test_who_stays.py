@@ -165,3 +165,14 @@ def test_covering_methods_cover_every_face(method: str, scene: Image) -> None:
     result = Anonymizer(method=method)(scene)  # type: ignore[arg-type]
     assert [o.action for o in result.faces] == ["redacted"] * 4
     assert not any(still_there(scene, result.image, [o.face for o in result.faces]))
+
+
+def test_faces_that_were_read_are_not_encoded_again(
+    scene: NDArray[np.uint8], people: list[NDArray[np.uint8]]
+) -> None:
+    def refuse(image: NDArray[np.uint8], landmarks: NDArray[np.float32], /) -> NDArray[np.float32]:
+        raise AssertionError("encoded a second time")
+
+    anonymizer = Anonymizer(protect=[people[0]], seed=3)
+    anonymizer._portray.first = anonymizer._portray.second = refuse
+    assert [o.action for o in anonymizer(scene).faces].count("kept") == 1

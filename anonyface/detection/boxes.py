@@ -83,19 +83,3 @@ def group_overlapping(boxes: FloatArray, scores: FloatArray, *, iou: float) -> G
         leaders.append(int(best))
         order = order[~mine]
     return Groups(np.asarray(leaders, dtype=np.intp), member, overlap)
-
-
-def non_maximum_suppression(
-    boxes: FloatArray, scores: FloatArray, *, iou: float
-) -> NDArray[np.intp]:
-    """Keep the best of each group of overlapping boxes, see `group_overlapping`.
-
-    Args:
-        boxes: (n, 4).
-        scores: (n,).
-        iou: Boxes that overlap a better one by more than this are dropped.
-
-    Returns:
-        Indices kept, best first.
-    """
-    return group_overlapping(boxes, scores, iou=iou).leaders

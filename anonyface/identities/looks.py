@@ -7,21 +7,19 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from anonyface.errors import FaceError
 from anonyface.identities.eyewear import load_eyewear
 from anonyface.identities.facial_hair import load_facial_hair
 from anonyface.identities.traits import Traits, load_traits, trait_features
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.iris import measure_gaze
 from anonyface.landmarks.pose import estimate_pose, measure_expression
-from anonyface.landmarks.skin import SkinModel, fit_skin, to_lab
+from anonyface.landmarks.skin import SkinModel, face_skin
 from anonyface.runtime import open_session, run
 from anonyface.types import FloatArray, ImageArray, Look, Mesh
 from anonyface.verification.encoder import SFaceEncoder, unit
 
 MEAN_RGB = np.array([122.782, 117.001, 104.298], dtype=np.float32)
 CHIP_PX = 150
-SKIN_PX = 128
 INNER_PX = 140
 """Age and gender networks want padding 0.2 where the chip has 0.25: 1.4 / 1.5 of it."""
 
@@ -49,6 +47,7 @@ class LookReader:
         views: FloatArray,
         *,
         skin: SkinModel | None = None,
+        second: FloatArray | None = None,
     ) -> Look:
         """Return the look of one face.
 
@@ -59,11 +58,12 @@ class LookReader:
             chip: (150, 150, 3) the aligned face that the built-in encoder reads.
             views: (2, 128) what the built-in encoder says of the chip and of its mirror image.
             skin: What `face_skin` says of the face, None if nobody asked yet.
+            second: (128,) what `second` says of it, None if nobody asked yet.
 
         Raises:
             FaceError: If the face lies outside of the image.
         """
-        traits = self.traits(image, landmarks, chip, views)
+        traits = self.traits(image, landmarks, chip, views, second=second)
         embedding = unit(views.sum(axis=0))
         pose, expression = estimate_pose(mesh.points), measure_expression(mesh.points)
         left, right = cheek_colours(image, mesh)
@@ -98,7 +98,13 @@ class LookReader:
         )
 
     def traits(
-        self, image: ImageArray, landmarks: FloatArray, chip: ImageArray, views: FloatArray
+        self,
+        image: ImageArray,
+        landmarks: FloatArray,
+        chip: ImageArray,
+        views: FloatArray,
+        *,
+        second: FloatArray | None = None,
     ) -> Traits:
         """Return how a face reads.
 
@@ -107,18 +113,27 @@ class LookReader:
             landmarks: (5, 2) points x y, in the order of `Face.landmarks`.
             chip: (150, 150, 3) the aligned face that the built-in encoder reads.
             views: (2, 128) what the built-in encoder says of the chip and of its mirror image.
+            second: (128,) what the second encoder says of the face in its surroundings, None if
+                nobody asked yet.
 
         Raises:
             FaceError: If the landmarks are degenerate or outside of the image.
         """
-        return load_traits()(self.trait_features(image, landmarks, chip, views))
+        return load_traits()(self.trait_features(image, landmarks, chip, views, second=second))
 
     def trait_features(
-        self, image: ImageArray, landmarks: FloatArray, chip: ImageArray, views: FloatArray
+        self,
+        image: ImageArray,
+        landmarks: FloatArray,
+        chip: ImageArray,
+        views: FloatArray,
+        *,
+        second: FloatArray | None = None,
     ) -> FloatArray:
         """(259,) what `traits` is read off; arguments as there."""
         female, years = self.networks([chip])
-        second = self.second(image, landmarks)
+        if second is None:
+            second = self.second(image, landmarks)
         return trait_features(views, float(female[0]), float(years[0]), second)
 
     def networks(self, chips: Sequence[ImageArray]) -> tuple[FloatArray, FloatArray]:
@@ -167,25 +182,3 @@ def _median_lab(image: ImageArray, mesh: Mesh, outline: topo.Indices) -> FloatAr
     colours = image[xy[:, 1], xy[:, 0]].astype(np.float32)[None] / 255
     lab = cv2.cvtColor(colours, cv2.COLOR_RGB2LAB)[0]
     return np.asarray(np.median(lab, axis=0), dtype=np.float32)
-
-
-def face_skin(image: ImageArray, mesh: Mesh) -> SkinModel:
-    """Return the skin model of a face, from its pixels shrunk to at most `SKIN_PX`.
-
-    Args:
-        image: (H, W, 3) RGB uint8.
-        mesh: The face's mesh in image coordinates.
-
-    Raises:
-        FaceError: If the face lies outside of the image.
-    """
-    low = np.maximum(np.floor(mesh.points[:, :2].min(axis=0)), 0).astype(int)
-    high = np.ceil(mesh.points[:, :2].max(axis=0)).astype(int) + 1
-    part = image[low[1] : high[1], low[0] : high[0]]
-    if not part.size:
-        raise FaceError("the face lies outside of the image", stage="identities")
-    factor = min(1.0, SKIN_PX / max(part.shape[:2]))
-    size = (max(1, round(part.shape[1] * factor)), max(1, round(part.shape[0] * factor)))
-    small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    shrink = np.array([[factor, 0, -factor * low[0]], [0, factor, -factor * low[1]]])
-    return fit_skin(to_lab(small), mesh.moved(shrink))

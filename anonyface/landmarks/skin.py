@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from anonyface.errors import FaceError
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.worn import WORN_FROM, Worn, read_worn
 from anonyface.types import FloatArray, ImageArray, Mesh
@@ -15,6 +16,8 @@ BARE = np.concatenate([topo.LEFT_CHEEK, topo.RIGHT_CHEEK, np.array([5, 195, 197,
 """Cheeks, bridge and sides of the nose: skin that is bare on nearly everybody."""
 UPPER = np.array([8, 9, 168, 193, 417, 151, 108, 337, 69, 299, 143, 372, 35, 265, 226, 446])
 """Between the brows, forehead, temples: what a medical mask leaves free."""
+SKIN_PX = 128
+"""Side to which a face is shrunk before its skin is learnt: noise is averaged away."""
 FLOOR_LAB = np.array([7.0, 4.0, 5.0], dtype=np.float32)
 """Smallest spread believed, L*a*b* units: skin is never of one colour."""
 SHADOW = 1.6
@@ -82,6 +85,28 @@ def fit_bare_skin(lab: FloatArray, points: FloatArray) -> SkinModel:
         points: (468, 3) mesh in crop coordinates.
     """
     return _model(smooth_lab(lab, points), points, BARE)
+
+
+def face_skin(image: ImageArray, mesh: Mesh) -> SkinModel:
+    """Return the skin model of a face, from its pixels shrunk to at most `SKIN_PX`.
+
+    Args:
+        image: (H, W, 3) RGB uint8.
+        mesh: The face's mesh in image coordinates.
+
+    Raises:
+        FaceError: If the face lies outside of the image.
+    """
+    low = np.maximum(np.floor(mesh.points[:, :2].min(axis=0)), 0).astype(int)
+    high = np.ceil(mesh.points[:, :2].max(axis=0)).astype(int) + 1
+    part = image[low[1] : high[1], low[0] : high[0]]
+    if not part.size:
+        raise FaceError("the face lies outside of the image", stage="landmarks")
+    factor = min(1.0, SKIN_PX / max(part.shape[:2]))
+    size = (max(1, round(part.shape[1] * factor)), max(1, round(part.shape[0] * factor)))
+    small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    shrink = np.array([[factor, 0, -factor * low[0]], [0, factor, -factor * low[1]]])
+    return fit_skin(to_lab(small), mesh.moved(shrink))
 
 
 def smooth_lab(lab: FloatArray, points: FloatArray) -> FloatArray:

@@ -52,14 +52,20 @@ class Portrayer:
         return SFaceEncoder(sees="surroundings", threads=self._threads)
 
     def __call__(
-        self, image: ImageArray, landmarks: FloatArray, *, first: FloatArray | None = None
+        self,
+        image: ImageArray,
+        landmarks: FloatArray,
+        *,
+        first: FloatArray | None = None,
+        second: FloatArray | None = None,
     ) -> Portrayal:
         """Read one face.
 
         Args:
             image: (H, W, 3) RGB uint8.
             landmarks: (5, 2) points x y in pixels, in the order of `Face.landmarks`.
-            first: What the first encoder says, if that is known already.
+            first: (128,) what the first encoder says, if that is known already.
+            second: (128,) what the second one says, surroundings in view, if that is known.
 
         Raises:
             FaceError: The first encoder can't read the face.
@@ -67,6 +73,8 @@ class Portrayer:
             BackendError: The inference engine failed.
         """
         embedding = self.first(image, landmarks) if first is None else first
+        if second is not None:
+            return Portrayal(embedding, second)
         try:
             return Portrayal(embedding, self.second(image, landmarks))
         except FaceError:

@@ -11,8 +11,8 @@ import numpy as np
 
 from anonyface.detection.boxes import iou
 from anonyface.errors import FaceError, InputError
-from anonyface.identities.looks import face_skin
 from anonyface.landmarks.mesh import FaceMesh
+from anonyface.landmarks.skin import face_skin
 from anonyface.media.images import ImageLike, load_image
 from anonyface.protocols import Detector
 from anonyface.types import Face, FloatArray, ImageArray

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anonyface.detection.boxes import area, intersection
-from anonyface.detection.retinaface import SURE_SCORE
+from anonyface.detection.retinaface import MIRROR_ORDER, SURE_SCORE
 from anonyface.errors import FaceError
 from anonyface.landmarks.mesh import FaceMesh, has_strayed
 from anonyface.protocols import Detector, Encoder
@@ -30,8 +30,6 @@ COMPARE_FROM_PX = 24
 OWN_RATE: FalseMatchRate = "1e-3"
 OTHERS_RATE: FalseMatchRate = "1e-4"
 """Each new face meets one person who was there, and all the others who were elsewhere."""
-MIRROR_ORDER = (1, 0, 2, 4, 3)
-"""Left and right landmarks change places in a mirror."""
 
 
 @dataclass(frozen=True, eq=False)

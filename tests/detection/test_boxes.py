@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anonyface.detection.boxes import area, intersection, iou, non_maximum_suppression
+from anonyface.detection.boxes import area, group_overlapping, intersection, iou
 
 
 def boxes(*rows: tuple[float, float, float, float]) -> np.ndarray:
@@ -15,7 +15,7 @@ def test_nothing_in_nothing_out() -> None:
     none = boxes()
     assert area(none).shape == (0,)
     assert iou(none, none).shape == (0, 0)
-    assert non_maximum_suppression(none, np.zeros(0, np.float32), iou=0.4).shape == (0,)
+    assert group_overlapping(none, np.zeros(0, np.float32), iou=0.4).leaders.shape == (0,)
 
 
 def test_areas_and_overlaps() -> None:
@@ -27,17 +27,17 @@ def test_areas_and_overlaps() -> None:
 
 def test_the_better_of_two_overlapping_boxes_stays() -> None:
     found = boxes((0, 0, 10, 10), (1, 0, 11, 10), (30, 30, 40, 40))
-    keep = non_maximum_suppression(found, np.array([0.5, 0.9, 0.7], np.float32), iou=0.4)
+    keep = group_overlapping(found, np.array([0.5, 0.9, 0.7], np.float32), iou=0.4).leaders
     assert keep.tolist() == [1, 2]
 
 
 def test_a_part_of_a_face_is_not_a_second_face() -> None:
     found = boxes((0, 0, 100, 100), (0, 10, 60, 60))  # 0.3 IoU, but inside
-    keep = non_maximum_suppression(found, np.array([0.9, 0.8], np.float32), iou=0.4)
+    keep = group_overlapping(found, np.array([0.9, 0.8], np.float32), iou=0.4).leaders
     assert keep.tolist() == [0]
 
 
 def test_a_small_face_on_a_big_ones_shirt_is_a_second_face() -> None:
     found = boxes((0, 0, 100, 100), (40, 80, 55, 95))
-    keep = non_maximum_suppression(found, np.array([0.9, 0.8], np.float32), iou=0.4)
+    keep = group_overlapping(found, np.array([0.9, 0.8], np.float32), iou=0.4).leaders
     assert keep.tolist() == [0, 1]
