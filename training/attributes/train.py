@@ -1,0 +1,215 @@
+"""Train the reader of gender, age and group: ``python -m training.attributes.train TRAIN.zip``.
+
+A leg ends after ``--minutes`` or with the last epoch; ``--resume`` goes on with the epoch after the
+last that was finished. Faces held out of the training set say how it goes; development sets play no
+part.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from anonyface.errors import InputError
+from generators.ema import update_average
+from generators.state import load_state, save_state
+from training.attributes.chips import Chips, load
+from training.attributes.network import Answers, AttributeNetwork, to_input
+from training.retinaface.ages import class_probabilities
+from training.retinaface.faces import label_bins
+from training.retinaface.reading_loss import loss_of, smooth
+from training.retinaface.refinement import Reading
+
+BATCH = 64
+BACKBONE_RATE, HEADS_RATE, DECAY = 6e-4, 2e-3, 0.05
+WARM_UP = 200
+GROUP_WEIGHT = 0.4
+AVERAGED = 0.998
+STATE, HISTORY = "state.safetensors", "history.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Targets:
+    """What `loss_of` needs to know of faces: shares of gender (n, 2) and age (n, 9); weights."""
+
+    gender: Tensor
+    age: Tensor
+    weight: Tensor
+
+
+def loss(said: Answers, labels: Tensor) -> Tensor:
+    """Mean over faces of the losses of gender, age and group.
+
+    Args:
+        said: The network's answers.
+        labels: (n, 3) female, bin of age, group.
+    """
+    gender = F.one_hot(labels[:, 0], 2).float()
+    targets = Targets(gender, label_bins(labels[:, 1]), torch.ones(len(labels)))
+    groups = smooth(F.one_hot(labels[:, 2], said.group.shape[1]).float())
+    group = -(groups * said.group.log_softmax(1)).sum(1).mean()
+    return loss_of(Reading(said.gender, said.age), targets) + GROUP_WEIGHT * group
+
+
+class Run:
+    """A network in training, its running average and its optimiser.
+
+    Args:
+        cache: Keeps the ImageNet weights.
+        steps: In all, for the learning rate.
+        seed: Of the new heads.
+    """
+
+    def __init__(self, cache: Path, *, steps: int, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.steps, self.done = steps, 0
+        self.network = AttributeNetwork(cache).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = AttributeNetwork(cache).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average.load_state_dict(self.network.state_dict())
+        self.average.eval().requires_grad_(False)
+        backbone, heads = self.network.parameters_by_rate()
+        self.optimiser = torch.optim.AdamW(
+            [{"params": backbone, "peak": BACKBONE_RATE}, {"params": heads, "peak": HEADS_RATE}],
+            weight_decay=DECAY,
+        )
+
+    def step(self, faces: Tensor, labels: Tensor) -> float:
+        """Learn one batch; return its loss."""
+        warm = min(1.0, (self.done + 1) / WARM_UP)
+        fall = (1 + math.cos(math.pi * min(1.0, self.done / self.steps))) / 2
+        for part in self.optimiser.param_groups:
+            part["lr"] = part["peak"] * warm * max(fall, 0.01)
+        self.network.train()
+        value = loss(self.network(faces), labels)
+        self.optimiser.zero_grad()
+        value.backward()
+        trained = [p for part in self.optimiser.param_groups for p in part["params"]]
+        torch.nn.utils.clip_grad_norm_(trained, 2.0)
+        self.optimiser.step()
+        self.done += 1
+        update_average(self.average, self.network, decay=min(AVERAGED, self.done / (self.done + 9)))
+        return float(value)
+
+    def save(self, folder: Path, history: list[dict[str, float]]) -> None:
+        """Write what a later leg needs, and what was measured."""
+        tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
+        tensors |= {f"average.{n}": t for n, t in self.average.state_dict().items()}
+        for key, values in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{key}.{n}": t for n, t in values.items()}
+        facts: dict[str, object] = {"done": self.done, "steps": self.steps, "history": history}
+        save_state(folder / STATE, tensors, facts, precision="full")
+        (folder / HISTORY).write_text(json.dumps(history, indent=1) + "\n")
+
+    def resume(self, folder: Path) -> list[dict[str, float]]:
+        """Go on with what `save` wrote; return what was measured so far."""
+        tensors, facts = load_state(folder / STATE)
+        for name, module in (("network.", self.network), ("average.", self.average)):
+            module.load_state_dict(_under(tensors, name))
+        self.done, history = facts["done"], facts["history"]  # type: ignore[assignment]
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under(tensors, "optimiser.").items():
+            key, _, part = name.partition(".")
+            state.setdefault(int(key), {})[part] = tensor
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+        return history  # type: ignore[return-value]
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def batches(
+    chips: Chips, numbers: NDArray[np.int64], rng: np.random.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield one epoch of faces, in a new order, each changed anew."""
+    order = rng.permutation(numbers)
+    for start in range(0, len(order) - BATCH + 1, BATCH):
+        rows = order[start : start + BATCH]
+        pixels = torch.from_numpy(np.stack([chips.face(i, rng) for i in rows]))
+        yield to_input(pixels), torch.from_numpy(chips.labels[rows])
+
+
+@torch.no_grad()
+def answers(
+    network: AttributeNetwork, chips: Chips, numbers: NDArray[np.int64]
+) -> dict[str, NDArray[np.float32]]:
+    """Logits by name for faces as they are, mean of the picture and its mirror image."""
+    network.eval()
+    parts: list[Answers] = []
+    for start in range(0, len(numbers), BATCH):
+        some = numbers[start : start + BATCH]
+        faces = to_input(torch.from_numpy(np.stack([chips.face(i) for i in some])))
+        pairs = network(faces), network(faces.flip(3))
+        parts.append(
+            Answers(*((getattr(pairs[0], n) + getattr(pairs[1], n)) / 2 for n in _NAMES))
+        )
+    return {n: torch.cat([getattr(p, n) for p in parts]).numpy() for n in _NAMES}
+
+
+_NAMES = ("gender", "age", "group")
+
+
+def accuracy(said: dict[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> dict[str, float]:
+    """Shares of faces that are read right: gender, age in four classes, group."""
+    ages = np.exp(said["age"] - said["age"].max(1, keepdims=True))
+    wanted = class_probabilities(np.eye(9, dtype=np.float32)[labels[:, 1]])
+    four = class_probabilities(ages / ages.sum(1, keepdims=True))
+    return {
+        "gender": float((said["gender"].argmax(1) == labels[:, 0]).mean()),
+        "age class": float((four.argmax(1) == wanted.argmax(1)).mean()),
+        "group": float((said["group"].argmax(1) == labels[:, 2]).mean()),
+    }
+
+
+def main() -> None:
+    """Train a leg."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("train", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--cache", type=Path, required=True, help="keeps faces and start weights")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop the leg after so long")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.resume != (args.out / STATE).exists():
+        raise InputError(f"{args.out} holds {'no' if args.resume else 'a'} run")
+    args.out.mkdir(parents=True, exist_ok=True)
+    chips = load(args.train, args.cache)
+    train, held = chips.split()
+    run = Run(args.cache, steps=args.epochs * (len(train) // BATCH))
+    history = run.resume(args.out) if args.resume else []
+    start = time.monotonic()
+    for epoch in range(len(history), args.epochs):
+        rng = np.random.default_rng([7, epoch])
+        losses = [
+            run.step(*batch)
+            for batch in tqdm(
+                batches(chips, train, rng), total=len(train) // BATCH, desc=f"epoch {epoch + 1}"
+            )
+        ]
+        row = {"epoch": epoch + 1, "loss": float(np.mean(losses))}
+        row |= accuracy(answers(run.average, chips, held), chips.labels[held])
+        history.append(row)
+        run.save(args.out, history)
+        print(row, flush=True)
+        if (time.monotonic() - start) / 60 >= args.minutes:
+            break
+
+
+if __name__ == "__main__":
+    main()
