@@ -10,6 +10,7 @@ from anonyface.identities.looks import LookReader
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.landmarks.mesh import FaceMesh, has_strayed
+from anonyface.landmarks.occlusion import OcclusionReader
 from anonyface.landmarks.skin import face_skin
 from anonyface.protocols import Encoder
 from anonyface.types import Face, FloatArray, ImageArray, Look, Mesh
@@ -25,7 +26,8 @@ class Subject:
 
     Attributes:
         face: The face as it was found.
-        mesh: Its dense landmarks, with the irises unless it is too small.
+        mesh: Its dense landmarks, with what lies in front of the face, and with the irises unless
+            it is too small.
         look: What a replacement has to match.
         embedding: (128,) under the built-in encoder.
         second: (128,) under the second encoder, surroundings in view.
@@ -76,6 +78,7 @@ class SubjectReader:
         self.upper = UpperFace(self.built_in)
         self.mesh = FaceMesh(threads=threads)
         self.irises = IrisLandmarks(threads=threads)
+        self.occlusion = OcclusionReader(threads=threads)
         self.looks = LookReader(threads=threads)
 
     def __call__(self, image: ImageArray, face: Face) -> Subject:
@@ -85,6 +88,7 @@ class SubjectReader:
             FaceError: If its landmarks are degenerate.
         """
         mesh = self.irises.complete(image, self.mesh(image, [face])[0])
+        mesh = self.occlusion.complete(image, mesh)
         chip = self.built_in.chip(image, face.landmarks)
         views = self.built_in.views(chip)
         skin = face_skin(image, mesh)

@@ -101,6 +101,34 @@ class Crop:
 
 
 @dataclass(frozen=True, eq=False)
+class Occlusion:
+    """What lies in front of one face, on a grid laid over it upright.
+
+    Attributes:
+        front: (64, 64) float32 in [0, 1]: how surely something lies in front of the face there
+            that is not worn: a hand, a phone, somebody's head.
+        worn: (64, 64) float32 in [0, 1]: the same for what is worn over nose and mouth.
+        matrix: (2, 3) float64 affine map from the image to the grid, whose points are at whole
+            numbers.
+    """
+
+    front: FloatArray
+    worn: FloatArray
+    matrix: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        for name in ("front", "worn"):
+            object.__setattr__(self, name, freeze(getattr(self, name), np.float32, (64, 64), name))
+        object.__setattr__(self, "matrix", freeze(self.matrix, np.float64, (2, 3), "matrix"))
+
+    def moved(self, matrix: NDArray[np.float64]) -> Occlusion:
+        """Return the same in other coordinates; ``matrix`` as in `Mesh.moved`."""
+        turn = self.matrix[:, :2] @ np.linalg.inv(matrix[:, :2])
+        shift = self.matrix[:, 2] - turn @ matrix[:, 2]
+        return Occlusion(self.front, self.worn, np.column_stack([turn, shift]))
+
+
+@dataclass(frozen=True, eq=False)
 class Mesh:
     """Dense landmarks of one face.
 
@@ -110,17 +138,25 @@ class Mesh:
         presence: Probability in [0, 1] that there is a face where the mesh was fitted.
         irises: (2, 5, 2) float32 x y in the same pixels, image-left eye first: the centre, then
             four points on the rim. None where they were not looked for.
+        occlusion: What lies in front of the face. None where that was not looked for.
+        lids: (2, 2, 9, 2) float32 x y in the same pixels, image-left eye first: the edge of the
+            upper lid, then that of the lower one, each from the image-left corner to the other.
+            None where they were not looked for.
     """
 
     points: FloatArray
     presence: float
     irises: FloatArray | None = None
+    occlusion: Occlusion | None = None
+    lids: FloatArray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", freeze(self.points, np.float32, (468, 3), "points"))
         if self.irises is not None:
             irises = freeze(self.irises, np.float32, (2, 5, 2), "irises")
             object.__setattr__(self, "irises", irises)
+        if self.lids is not None:
+            object.__setattr__(self, "lids", freeze(self.lids, np.float32, (2, 2, 9, 2), "lids"))
 
     def moved(self, matrix: NDArray[np.float64]) -> Mesh:
         """Return the same mesh in other coordinates.
@@ -132,10 +168,12 @@ class Mesh:
         turn, shift = matrix[:, :2], matrix[:, 2]
         depth = self.points[:, 2:] * np.sqrt(abs(np.linalg.det(turn)))
         points = np.concatenate([self.points[:, :2] @ turn.T + shift, depth], axis=1)
-        irises = self.irises
-        if irises is not None:
-            irises = np.asarray(irises @ turn.T + shift, dtype=np.float32)
-        return Mesh(points.astype(np.float32), self.presence, irises)
+        irises, lids = (
+            None if p is None else np.asarray(p @ turn.T + shift, dtype=np.float32)
+            for p in (self.irises, self.lids)
+        )
+        occlusion = None if self.occlusion is None else self.occlusion.moved(matrix)
+        return Mesh(points.astype(np.float32), self.presence, irises, occlusion, lids)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ from anonyface.detection.boxes import iou
 from anonyface.detection.faces import FaceFinder
 from anonyface.errors import FaceError
 from anonyface.identities.looks import cheek_colours
-from anonyface.landmarks.skin import fit_skin, to_lab
+from anonyface.landmarks.occlusion import is_masked
 from anonyface.redaction import ellipse_alpha
 from anonyface.subjects import Subject, SubjectReader
-from anonyface.swapping.crop import cut_crop
-from anonyface.types import BoolArray, Face, ImageArray, Mesh
+from anonyface.types import BoolArray, Face, ImageArray
 from anonyface.verification.encoder import DlibEncoder
 from benchmarks import utility_measures as measures
 from benchmarks.readers import FEMALE_FROM, AttributeReader, Reading
@@ -144,7 +143,7 @@ class Examiner:
         """
         old = self._subject(before, face)
         new = None if again is None else self._subject(after, again)
-        masked = old is not None and is_masked(before, old.mesh)
+        masked = old is not None and is_masked(old.mesh)
         values = pixel_values(before, after, mask, free)
         if old is None:
             values |= dict.fromkeys(MESH_MEASURES, "the original can't be read")
@@ -232,15 +231,6 @@ def gaze_value(old: Subject, new: Subject) -> Value:
     """Return the gaze error, or why there is none."""
     error = measures.gaze_error(old.look, new.look)
     return "eyes too small" if np.isnan(error) else error
-
-
-def is_masked(image: ImageArray, mesh: Mesh) -> bool:
-    """Whether something covers mouth and cheeks, as the product sees it."""
-    try:
-        crop, moved, _ = cut_crop(image, mesh)
-    except FaceError:
-        return False
-    return fit_skin(to_lab(crop.pixels), moved).masked
 
 
 def pixel_values(

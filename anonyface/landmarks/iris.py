@@ -1,7 +1,8 @@
-"""Where the eyes look: iris landmarks in both eyes of a mesh."""
+"""Where the eyes look and how far they are open: irises and lids of both eyes of a mesh."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -22,6 +23,9 @@ CORNERS = (
     (topo.RIGHT_EYE_INNER, topo.RIGHT_EYE_OUTER),
 )
 """Image-left and image-right corner of the image-left and of the image-right eye."""
+_LOWER = np.arange(9)
+_UPPER = np.array([0, 9, 10, 11, 12, 13, 14, 15, 8])
+"""Places of the lids' edges among the network's points of an eye, from its outer corner on."""
 
 
 @dataclass(frozen=True)
@@ -62,21 +66,26 @@ class IrisLandmarks:
             (2, 5, 2) float32 x y in image coordinates, image-left eye first: the centre, then four
             points on the rim.
         """
+        return self.eyes(image, mesh)[0]
+
+    def eyes(self, image: ImageArray, mesh: Mesh) -> tuple[FloatArray, FloatArray]:
+        """Return irises and lids of a face, as `Mesh` has them.
+
+        Args:
+            image: (H, W, 3) RGB uint8.
+            mesh: The face's mesh, in image coordinates.
+        """
         squares = [_square(mesh, *corners) for corners in CORNERS]
         chips = [_cut(image, matrix) for matrix in squares]
         feed = np.stack([chips[0], chips[1][:, ::-1]]).astype(np.float32) / 255
-        found = run(self.session, {"image": feed}, ["iris"])[0].reshape(2, 5, 3)[..., :2]
-        points = found.astype(np.float64)
-        points[1, :, 0] = INPUT_PX - 1 - points[1, :, 0]
-        return np.stack(
-            [
-                p @ inverse[:, :2].T + inverse[:, 2]
-                for p, inverse in zip(points, map(cv2.invertAffineTransform, squares), strict=True)
-            ]
-        ).astype(np.float32)
+        found = run(self.session, {"image": feed}, ["iris", "contours"])
+        irises, contours = (_placed(points, squares) for points in found)
+        lids = np.stack([contours[:, _UPPER], contours[:, _LOWER]], axis=1)
+        lids[1] = lids[1, :, ::-1]  # found from the outer corner on, which is on the right here
+        return irises, lids
 
     def complete(self, image: ImageArray, mesh: Mesh) -> Mesh:
-        """Return the mesh with its irises; without, where the face is under `GAZE_FACE_PX`.
+        """Return the mesh with irises and lids; without, where the face is under `GAZE_FACE_PX`.
 
         Args:
             image: (H, W, 3) RGB uint8.
@@ -84,7 +93,8 @@ class IrisLandmarks:
         """
         if float(np.ptp(mesh.points[:, :2], axis=0).max()) < GAZE_FACE_PX:
             return mesh
-        return replace(mesh, irises=self(image, mesh))
+        irises, lids = self.eyes(image, mesh)
+        return replace(mesh, irises=irises, lids=lids)
 
 
 def measure_gaze(mesh: Mesh, irises: FloatArray) -> Gaze:
@@ -104,6 +114,15 @@ def measure_gaze(mesh: Mesh, irises: FloatArray) -> Gaze:
         offsets.append((off[0] * x + off[1] * y, off[1] * x - off[0] * y))
     across, down = np.mean(offsets, axis=0)
     return Gaze(float(across), float(down))
+
+
+def _placed(found: NDArray[np.float32], squares: Sequence[NDArray[np.float64]]) -> FloatArray:
+    """The network's points in the image: (2, 3 n) -> (2, n, 2)."""
+    points = found.reshape(2, -1, 3)[..., :2].astype(np.float64)
+    points[1, :, 0] = INPUT_PX - 1 - points[1, :, 0]
+    inverses = map(cv2.invertAffineTransform, squares)
+    both = [p @ m[:, :2].T + m[:, 2] for p, m in zip(points, inverses, strict=True)]
+    return np.stack(both).astype(np.float32)
 
 
 def _square(mesh: Mesh, left: int, right: int) -> NDArray[np.float64]:

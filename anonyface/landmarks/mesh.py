@@ -67,7 +67,7 @@ class FaceMesh:
     def _fit(self, image: ImageArray, squares: Sequence[NDArray[np.float64]]) -> list[Mesh]:
         meshes = []
         for matrix in squares:
-            chip = _cut(image, matrix).astype(np.float32)[None] / 255
+            chip = cut_square(image, matrix, INPUT_PX).astype(np.float32)[None] / 255
             points, presence = run(self.session, {"image": chip}, ["points", "presence"])
             meshes.append(
                 Mesh(
@@ -134,11 +134,20 @@ def _square_from_points(points: FloatArray) -> NDArray[np.float64]:
     return _square(centre, right, float((high - low).max()) * BOX_FACTOR)
 
 
-def _cut(image: ImageArray, matrix: NDArray[np.float64]) -> ImageArray:
-    """The input square; what it needs of the image is shrunk first where it is much larger."""
+def cut_square(image: ImageArray, matrix: NDArray[np.float64], side: int) -> ImageArray:
+    """Cut out a network's input; what it needs of a much larger image is shrunk first.
+
+    Args:
+        image: (H, W, 3) RGB uint8.
+        matrix: (2, 3) similarity from the image to the square.
+        side: Of the square, pixels.
+
+    Returns:
+        (side, side, 3) RGB uint8; beyond the image its border is repeated.
+    """
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     inverse = cv2.invertAffineTransform(matrix)
-    corners = np.array([[0, 0, 1], [INPUT_PX, 0, 1], [0, INPUT_PX, 1], [INPUT_PX, INPUT_PX, 1]])
+    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]])
     reach = corners @ inverse.T
     height, width = image.shape[:2]
     x0, y0 = np.clip(np.floor(reach.min(axis=0)).astype(int) - 2, 0, [width - 1, height - 1])
@@ -152,7 +161,7 @@ def _cut(image: ImageArray, matrix: NDArray[np.float64]) -> ImageArray:
         fx, fy = (x1 - x0) / size[0], (y1 - y0) / size[1]
         local = local @ np.array([[fx, 0, fx / 2 - 0.5], [0, fy, fy / 2 - 0.5], [0, 0, 1]])
     chip = cv2.warpAffine(
-        part, local, (INPUT_PX, INPUT_PX), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        part, local, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(chip, dtype=np.uint8)
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from anonyface.errors import FaceError
 from anonyface.landmarks import topology as topo
-from anonyface.landmarks.worn import WORN_FROM, Worn, read_worn
+from anonyface.landmarks.occlusion import bare_points, is_masked
 from anonyface.types import FloatArray, ImageArray, Mesh
 
 BARE = np.concatenate([topo.LEFT_CHEEK, topo.RIGHT_CHEEK, np.array([5, 195, 197, 6, 45, 275])])
 """Cheeks, bridge and sides of the nose: skin that is bare on nearly everybody."""
 UPPER = np.array([8, 9, 168, 193, 417, 151, 108, 337, 69, 299, 143, 372, 35, 265, 226, 446])
 """Between the brows, forehead, temples: what a medical mask leaves free."""
+FEWEST_POINTS = 4
+"""With fewer points in view than that, those that are hidden are believed as well."""
 SKIN_PX = 128
 """Side to which a face is shrunk before its skin is learnt: noise is averaged away."""
 FLOOR_LAB = np.array([7.0, 4.0, 5.0], dtype=np.float32)
@@ -31,17 +33,12 @@ class SkinModel:
     Attributes:
         centre: (3,) L*a*b*.
         spread: (3,) L*a*b* units.
-        worn: What covers mouth and cheeks, None if nothing does.
+        masked: Whether something is worn over nose and mouth: a medical mask, a scarf.
     """
 
     centre: FloatArray
     spread: FloatArray
-    worn: Worn | None = None
-
-    @property
-    def masked(self) -> bool:
-        """Whether something covers the cheeks: a medical mask, a scarf."""
-        return self.worn is not None
+    masked: bool = False
 
     def likelihood(self, lab: FloatArray) -> FloatArray:
         """How much each pixel looks like this skin.
@@ -64,17 +61,21 @@ def to_lab(pixels: ImageArray | FloatArray) -> FloatArray:
 
 
 def fit_skin(lab: FloatArray, mesh: Mesh) -> SkinModel:
-    """Learn the skin colour of one face, and whether something is worn over nose and mouth.
+    """Learn the skin colour of one face where nothing lies in front of it.
 
     Args:
         lab: (h, w, 3) float32 CIE L*a*b* of a crop.
         mesh: The face in crop coordinates; points outside of the crop are moved to its edge.
     """
-    smooth = smooth_lab(lab, mesh.points)
-    worn = read_worn(lab, smooth, mesh)
-    if worn.probability < WORN_FROM:
-        return _model(smooth, mesh.points, BARE)
-    return replace(_model(smooth, mesh.points, UPPER), worn=worn)
+    masked = is_masked(mesh)
+    where = UPPER if masked else BARE
+    seen = bare_points(mesh, where)
+    if len(seen) < FEWEST_POINTS:
+        seen = bare_points(mesh, np.concatenate([BARE, UPPER]))
+    model = _model(
+        smooth_lab(lab, mesh.points), mesh.points, seen if len(seen) >= FEWEST_POINTS else where
+    )
+    return SkinModel(model.centre, model.spread, masked)
 
 
 def fit_bare_skin(lab: FloatArray, points: FloatArray) -> SkinModel:

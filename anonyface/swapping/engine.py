@@ -9,8 +9,12 @@ import cv2
 import numpy as np
 
 from anonyface.errors import FaceError
+from anonyface.landmarks.occlusion import hidden_part
+from anonyface.landmarks.pose import measure_expression
 from anonyface.landmarks.skin import fit_bare_skin, fit_skin, to_lab
+from anonyface.swapping.clearing import clear_hair
 from anonyface.swapping.gaze import match_gaze
+from anonyface.swapping.lids import match_lids
 from anonyface.swapping.mask import (
     Regions,
     build_regions,
@@ -27,12 +31,18 @@ from anonyface.swapping.tone import (
     limit_highlights,
     match_cheeks,
     match_contrast,
+    match_rim,
     match_shading,
 )
 from anonyface.swapping.warp import CONTROL, blend_geometry, warp_portrait
 from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
 
 FEWEST_PX = 4
+GLASSES = 0.5
+"""Probability from which on an identity is taken to wear glasses."""
+AJAR, WIDER, WIDE_SHARE = 0.1, (0.04, 0.14), 0.9
+"""Gap over mouth width from which on a portrait shows the inside of a mouth; how much wider open
+the original's must be for more of its geometry, and the share of what is left that it gets then."""
 STRAND = 0.012
 """Half the width of strands of hair that are kept out of the blend, in face widths."""
 
@@ -76,6 +86,18 @@ class MeshSwapper:
         new[rows, columns], alpha[rows, columns] = found
         return new, alpha
 
+    def mouth_share(self, mesh: Mesh, identity: Identity) -> float:
+        """Share of the original's geometry for the mouth: more if it is open much wider.
+
+        A mouth of the portrait that is closed has no teeth to show, and stays as it is.
+        """
+        wanted = measure_expression(mesh.points).mouth_open
+        have = measure_expression(identity.mesh.points).mouth_open
+        if have < AJAR:
+            return self.mouth
+        more = float(np.interp(wanted - have, WIDER, (0, WIDE_SHARE)))
+        return self.mouth + (1 - self.mouth) * more
+
     def _warp(
         self, pixels: ImageArray, mesh: Mesh, identity: Identity, placed: FloatArray
     ) -> FloatArray:
@@ -83,37 +105,59 @@ class MeshSwapper:
         height, width = pixels.shape[:2]
         source = identity.mesh
         points = source.points[CONTROL, :2]
-        if eyes := match_gaze(mesh, source, placed):
-            points = np.concatenate([points, eyes.source])
-            placed = np.concatenate([placed, eyes.placed])
-        return warp_portrait(identity.pixels, points, placed, (width, height))
+        eyes = match_gaze(mesh, source, placed)
+        glasses = wears_glasses(identity)
+        lids = match_lids(mesh, source, placed, (width, height), glasses=glasses)
+        for more in (eyes, lids):
+            if more is not None:
+                points = np.concatenate([points, more.source])
+                placed = np.concatenate([placed, more.placed])
+        shift = None if lids is None else lids.shift
+        new = warp_portrait(identity.pixels, points, placed, (width, height), shift=shift)
+        return new if lids is None else lids.soften(new)
 
     def _swap(
         self, pixels: ImageArray, mesh: Mesh, identity: Identity
     ) -> tuple[FloatArray, FloatArray]:
         """New face (h, w, 3) float32 over the whole crop, and alpha (h, w)."""
         (height, width), points = pixels.shape[:2], mesh.points
-        placed = blend_geometry(points, identity.mesh.points, shape=self.shape, mouth=self.mouth)
+        placed = blend_geometry(
+            points, identity.mesh.points, shape=self.shape, mouth=self.mouth_share(mesh, identity)
+        )
         new = self._warp(pixels, mesh, identity, placed)
         old = pixels.astype(np.float32)
         size = face_width(points)
         old_lab, new_lab = to_lab(pixels), to_lab(np.clip(new, 0, 255))
         old_model = fit_skin(old_lab, mesh)
-        regions = leave(build_regions(points, (height, width)), old_model.worn)
-        old_skin = old_model.likelihood(old_lab)
-        new_skin = fit_bare_skin(new_lab, points).likelihood(new_lab)
+        hidden = hidden_part(mesh, pixels)
+        regions = build_regions(points, (height, width))
+        regions = leave(regions, hidden, points, masked=old_model.masked)
+        old_skin = old_model.likelihood(old_lab) * (1 - hidden)
+        new_model = fit_bare_skin(new_lab, points)
+        new_skin = new_model.likelihood(new_lab)
         inside = (regions.edge * regions.soft > 0).astype(np.float32)
+        new, new_skin = clear_hair(
+            new, new_skin, placed, regions, size, glasses=wears_glasses(identity)
+        )
+        both = np.minimum(old_skin, new_skin)
         lit = match_shading(new, old, old_skin * new_skin * inside, regions, size)
         alpha = blend_alpha(regions, old_skin, new_skin, size)
         if not np.any(alpha > 0.5):
             raise FaceError("no part of the face lies inside the image", stage="swapping")
-        shown = regions.core * (alpha > 0.9)
-        lit = match_contrast(lit, old, shown * regions.bare, size)
-        here = cheeks(points, (height, width)) * (alpha > 0.9) * np.minimum(old_skin, new_skin)
+        shown = alpha > 0.9
+        lit = match_contrast(lit, old, regions.core * regions.bare * shown, size)
+        here = cheeks(points, (height, width)) * shown * both
         lit = match_cheeks(lit, old, here, regions, size)
         lit = limit_highlights(lit, old, old_skin * inside, regions.bare)
-        lit = limit_casts(lit, old_model.centre, regions.bare)
-        return match_texture(lit, old, shown, np.random.default_rng(identity.seed)), alpha
+        lit = limit_casts(lit, old_model.centre, regions.bare, new_lab, new_model.centre)
+        # What lies in front has edges of its own.
+        lit = match_rim(lit, old + (lit - old) * hidden[..., None], alpha, size)
+        return match_texture(lit, old, alpha, np.random.default_rng(identity.seed), size), alpha
+
+
+def wears_glasses(identity: Identity) -> bool:
+    """Whether an identity is known to wear glasses."""
+    return identity.look is not None and identity.look.eyewear >= GLASSES
 
 
 def blend_alpha(
@@ -122,7 +166,8 @@ def blend_alpha(
     """Weight of the new face: everything in the core, only skin on skin in the band around it.
 
     Hair, hat or glasses over the original's forehead and temples stay, and hair of the identity is
-    not pasted; the core, which makes a face recognisable, is replaced whatever is there.
+    not pasted; the core, which makes a face recognisable, is replaced but for what is seen to lie
+    in front of it.
 
     Args:
         regions: Masks of the crop.

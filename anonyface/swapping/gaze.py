@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from anonyface.landmarks.iris import CORNERS
 from anonyface.landmarks.pose import measure_expression
+from anonyface.swapping.lids import true_gap
 from anonyface.swapping.warp import CONTROL
 from anonyface.types import FloatArray, Mesh
 from anonyface.verification.alignment import fit_similarity
@@ -52,6 +53,8 @@ def match_gaze(target: Mesh, source: Mesh, placed: FloatArray) -> IrisPoints | N
         return None
     old_mesh, new_mesh = target.points, source.points
     if min(measure_expression(m).eyes_open for m in (old_mesh, new_mesh)) < OPEN_EYES:
+        return None
+    if target.lids is not None and min(map(true_gap, target.lids)) < OPEN_EYES:
         return None
     to_target = fit_similarity(new_mesh[CONTROL, :2], placed)
     moved = []

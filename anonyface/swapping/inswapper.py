@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from anonyface.errors import FaceError, InputError
 from anonyface.landmarks.mesh import five_points
+from anonyface.landmarks.occlusion import hidden_part
 from anonyface.landmarks.skin import fit_bare_skin, fit_skin, to_lab
 from anonyface.swapping.engine import blend_alpha
 from anonyface.swapping.mask import build_regions, face_width, leave, smoothstep
@@ -113,10 +114,9 @@ class InswapperSwapper:
         made = self._network([_nchw(chip.pixels.astype(np.float32) / np.float32(255)), source])
         face = np.clip(made[0].transpose(1, 2, 0), 0, 1) * np.float32(255)
         new = _place(face, chip.matrix, pixels.shape[:2])
-        alpha, core = _cut_out(pixels, new, mesh, _seen(chip.matrix, pixels.shape[:2]))
-        shown = np.asarray(core * (alpha > 0.9), dtype=np.float32)
+        alpha = _cut_out(pixels, new, mesh, _seen(chip.matrix, pixels.shape[:2]))
         old, rng = pixels.astype(np.float32), np.random.default_rng(seed)
-        return match_texture(new, old, shown, rng), alpha
+        return match_texture(new, old, alpha, rng, face_width(mesh.points)), alpha
 
 
 def find_encoder(path: StrPath) -> Path:
@@ -208,25 +208,25 @@ def _seen(matrix: NDArray[np.float64], image_hw: Shape) -> FloatArray:
     return smoothstep(np.asarray(least / RIM_PX, dtype=np.float32))
 
 
-def _cut_out(
-    pixels: ImageArray, new: FloatArray, mesh: Mesh, seen: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Weight of the new face and what of it is core, (h, w) each: as in the built-in engine.
+def _cut_out(pixels: ImageArray, new: FloatArray, mesh: Mesh, seen: FloatArray) -> FloatArray:
+    """(h, w) weight of the new face, as in the built-in engine.
 
     Raises:
-        FaceError: A feature lies where the network did not see it, or no part of the face inside
-            the image.
+        FaceError: A feature lies where the network did not see it, no part of the face inside the
+            image, or too much of it is hidden.
     """
     image_hw = pixels.shape[:2]
     old_lab, width = to_lab(pixels), face_width(mesh.points)
     skin = fit_skin(old_lab, mesh)
-    regions = leave(build_regions(mesh.points, image_hw), skin.worn)
+    hidden = hidden_part(mesh, pixels)
+    regions = build_regions(mesh.points, image_hw)
+    regions = leave(regions, hidden, mesh.points, masked=skin.masked)
     if np.any(seen[regions.core * regions.soft > 0.5] < SEEN):
         raise FaceError("the face does not fit into what the network sees", stage="swapping")
     new_lab = to_lab(new)
     new_skin = fit_bare_skin(new_lab, mesh.points).likelihood(new_lab)
-    alpha = blend_alpha(regions, skin.likelihood(old_lab), new_skin, width)
+    alpha = blend_alpha(regions, skin.likelihood(old_lab) * (1 - hidden), new_skin, width)
     alpha = np.asarray(alpha * seen, dtype=np.float32)
     if not np.any(alpha > 0.5):
         raise FaceError("no part of the face lies inside the image", stage="swapping")
-    return alpha, regions.core
+    return alpha

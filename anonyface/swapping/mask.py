@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonyface.errors import FaceError
 from anonyface.landmarks import topology as topo
-from anonyface.landmarks.worn import Worn
 from anonyface.types import FloatArray
 
 FEATHER = 0.10
@@ -18,6 +18,9 @@ CORE_MARGIN = 0.035
 """How far the core reaches beyond the eyes, brows, nose and lips, in face widths."""
 BAND_RAMP = 0.06
 """Distance from the core over which hair and other occluders begin to be respected."""
+LEFT_MOST = 0.7
+"""Share of the core that may stay as it is because something hides it, under a mask of what lies
+above that: with more, nobody could say that the face was replaced."""
 
 WINDOW_PX = 2
 """Pixels around the outline, so that its distance transform has an outside."""
@@ -32,6 +35,7 @@ CORE = np.concatenate(
         np.array([1, 2, 98, 327, 48, 278]),
     ]
 )
+EYES_AND_BROWS = np.concatenate([topo.LEFT_EYE, topo.RIGHT_EYE, topo.LEFT_BROW, topo.RIGHT_BROW])
 _SUBPIXEL = 4  # bits of sub-pixel precision of cv2.fillPoly
 
 
@@ -93,18 +97,28 @@ def build_regions(points: FloatArray, image_hw: tuple[int, ...]) -> Regions:
     return Regions(edge=edge, soft=soft, core=1 - band, band=band, bare=_bare(points, image_hw))
 
 
-def leave(regions: Regions, worn: Worn | None) -> Regions:
-    """Leave what is worn over nose and mouth as it is: nothing below its border is replaced.
+def leave(
+    regions: Regions, hidden: FloatArray, points: FloatArray, *, masked: bool = False
+) -> Regions:
+    """Leave what lies in front of a face as it is.
 
     Args:
         regions: Masks of the crop.
-        worn: A medical mask or a scarf, None for none.
+        hidden: (h, w) float32 in [0, 1]: where something lies in front.
+        points: (468, 3) mesh in crop coordinates.
+        masked: Whether something is worn over nose and mouth: then eyes and brows alone must
+            change.
+
+    Raises:
+        FaceError: If more than `LEFT_MOST` of what makes the face recognisable would stay.
     """
-    if worn is None:
-        return regions
-    left = 1 - worn.below(regions.edge.shape)
-    core = regions.core * left
-    return replace(regions, soft=regions.soft * left, core=core, band=1 - core)
+    must = regions.core * (regions.soft > 0)
+    if masked:
+        eyes = cv2.convexHull(points[EYES_AND_BROWS, :2])[:, 0]
+        must = must * (fill_polygon(np.asarray(eyes, np.float32), hidden.shape) > 0)
+    if float((must * hidden).sum()) > LEFT_MOST * float(must.sum()):
+        raise FaceError("too much of the face is hidden", stage="swapping")
+    return replace(regions, soft=regions.soft * (1 - hidden))
 
 
 def cheeks(points: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
@@ -118,7 +132,7 @@ def cheeks(points: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
         np.asarray(cv2.convexHull(points[c, :2])[:, 0], np.float32)
         for c in (topo.LEFT_CHEEK, topo.RIGHT_CHEEK)
     )
-    both = np.maximum(*(_fill(hull, image_hw) for hull in hulls))
+    both = np.maximum(*(fill_polygon(hull, image_hw) for hull in hulls))
     return np.asarray(both > 0, dtype=np.float32)
 
 
@@ -135,13 +149,14 @@ def smoothstep(x: FloatArray) -> FloatArray:
 def _bare(points: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
     openings = np.zeros(image_hw[:2], dtype=np.uint8)
     for outline in (topo.LEFT_EYE, topo.RIGHT_EYE, topo.LIPS_INNER):
-        openings |= _fill(points[outline, :2], image_hw)
+        openings |= fill_polygon(points[outline, :2], image_hw)
     sigma = max(0.8, 0.02 * face_width(points))
     soft = cv2.GaussianBlur(openings.astype(np.float32) / 255, (0, 0), sigma)
     return np.asarray(1 - np.clip(2 * soft, 0, 1), dtype=np.float32)
 
 
-def _fill(polygon: FloatArray, image_hw: tuple[int, ...]) -> NDArray[np.uint8]:
+def fill_polygon(polygon: FloatArray, image_hw: tuple[int, ...]) -> NDArray[np.uint8]:
+    """(h, w) uint8: 255 inside a polygon of (n, 2) points, 0 outside."""
     mask = np.zeros(image_hw[:2], dtype=np.uint8)
     fixed = np.round(polygon * (1 << _SUBPIXEL)).astype(np.int32)
     cv2.fillPoly(mask, [fixed], 255, shift=_SUBPIXEL)
@@ -150,10 +165,10 @@ def _fill(polygon: FloatArray, image_hw: tuple[int, ...]) -> NDArray[np.uint8]:
 
 def _inside_distance(polygon: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
     """Distance to the outside of a polygon; the image border is no edge of it."""
-    mask = _fill(polygon, image_hw)
+    mask = fill_polygon(polygon, image_hw)
     return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3), dtype=np.float32)
 
 
 def _outside_distance(polygon: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:
-    mask = 255 - _fill(polygon, image_hw)
+    mask = 255 - fill_polygon(polygon, image_hw)
     return np.asarray(cv2.distanceTransform(mask, cv2.DIST_L2, 3), dtype=np.float32)

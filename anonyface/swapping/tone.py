@@ -20,14 +20,20 @@ GAIN_LIMITS = (0.2, 4.0)
 EDGE_SIGMA = 0.05
 EDGE_REACH = 0.07
 """Smoothness and depth of the last correction along the outline, in face widths."""
-CONTRAST_LIMITS = (0.75, 1.5)
+RIM_SIGMA, RIM_NEAR, RIM_REACH = 0.03, 0.05, 0.06
+"""What is finer counts as lively; how far around that is measured; how far from the edge it is
+matched: all in face widths."""
+RIM_LIMITS, RIM_FLOOR = (0.4, 1.3), 0.5
+"""Gain there, and grey levels that are nothing."""
+CONTRAST_LIMITS = (0.75, 1.4)
 FEWEST_CHEEK_PX, CHEEK_LIMITS, CHEEK_RAMP = 8.0, (0.8, 1.2), 0.2
 """Smaller cheeks tell nothing; the most the colour may change; the distance from the outline over
 which the change sets in, in face widths."""
 BRIGHTEST_PERCENT, HEADROOM, OVERSHOOT = 98.0, 1.05, 0.25
 """Highlights above 1.05 times this percentile of the old skin keep a quarter of the excess."""
-GREY_TINT, MAX_CAST = 0.35, 14.0
-"""Tint of grey things as a share of the skin's, and how far they may stray, L*a*b* units."""
+GREY_TINT, MAX_CAST, OWN_COLOUR = 0.35, 14.0, 0.7
+"""Tint of grey things as a share of the skin's, how far they may stray, L*a*b* units, and how much
+of its colour in the portrait tongue and gums keep."""
 DARK = 0.7
 """Share of the skin's lightness below which a pixel is hair rather than skin."""
 WORK_PX = 64
@@ -84,15 +90,53 @@ def match_contrast(new: FloatArray, old: FloatArray, where: FloatArray, width: f
     Returns:
         (h, w, 3) float32 RGB 0-255.
     """
-    luma, luma_old = _luma(new), _luma(old)
-    smooth, smooth_old = _smooth(luma, width), _smooth(luma_old, width)
-    weight = where / max(float(where.sum()), 1e-6)
-    have = float(np.sqrt(((luma - smooth) ** 2 * weight).sum()))
-    wanted = float(np.sqrt(((luma_old - smooth_old) ** 2 * weight).sum()))
-    factor = float(np.clip(wanted / max(have, 1e-3), *CONTRAST_LIMITS))
+    factor = min(1.0, WORK_PX / width)
+    weight = _shrink(where, factor)
+    total = float(weight.sum())
+    if total < FEWEST_CHEEK_PX:
+        return new
+    sigma = SHADING_SIGMA * width * factor
+    near = _blur(weight, sigma) + np.float32(1e-3)
+    luma, size = _luma(new), (new.shape[1], new.shape[0])
+    smooth, spread = [], []
+    for image in (luma, _luma(old)):
+        small = _shrink(image, factor)
+        smooth.append(_blur(small * weight, sigma) / near)
+        spread.append(float(np.sqrt(((small - smooth[-1]) ** 2 * weight).sum() / total)))
+    gain = np.clip(spread[1] / max(spread[0], 1e-3), *CONTRAST_LIMITS)
+    around = cv2.resize(smooth[0], size, interpolation=cv2.INTER_LINEAR)
     # As a gain of lightness: the colours of the portrait are not made louder.
-    gain = np.maximum(smooth + factor * (luma - smooth), 0) / np.maximum(luma, 1)
-    return np.asarray(np.clip(new * gain[..., None], 0, 255), dtype=np.float32)
+    lighter = np.maximum(around + gain * (luma - around), 0) / np.maximum(luma, 1)
+    return np.asarray(np.clip(new * lighter[..., None], 0, 255), dtype=np.float32)
+
+
+def match_rim(new: FloatArray, old: FloatArray, alpha: FloatArray, width: float) -> FloatArray:
+    """Let the new face be as lively along its edge as the photo is there.
+
+    Wrinkles, pores and shadows that the photo has not would end where the new face does. What is
+    finer than `RIM_SIGMA` gets a gain, the ratio of its local spreads; it fades out inwards.
+
+    Args:
+        new: (h, w, 3) float32 RGB 0-255, already of the right shading.
+        old: (h, w, 3) float32 RGB 0-255.
+        alpha: (h, w) float32 weight of the new face.
+        width: Face width in pixels.
+
+    Returns:
+        (h, w, 3) float32 RGB 0-255.
+    """
+    inside = cv2.distanceTransform((alpha >= 0.5).astype(np.uint8), cv2.DIST_L2, 3)
+    rim = np.exp(-np.asarray(inside) / np.float32(max(1.0, RIM_REACH * width)))
+    smooth = cv2.GaussianBlur(new, (0, 0), max(1.0, RIM_SIGMA * width))
+    near = max(1.0, RIM_NEAR * width)
+    spreads = []
+    for image in (new, old):
+        luma = _luma(image)
+        fine = luma - cv2.GaussianBlur(luma, (0, 0), max(1.0, RIM_SIGMA * width))
+        spreads.append(np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), near)) + RIM_FLOOR)
+    gain = np.clip(spreads[1] / spreads[0], *RIM_LIMITS)
+    keep = (1 + (gain - 1) * rim)[..., None]
+    return np.asarray(np.clip(smooth + (new - smooth) * keep, 0, 255), dtype=np.float32)
 
 
 def match_cheeks(
@@ -149,17 +193,26 @@ def limit_highlights(
     return np.asarray(new * factor[..., None], dtype=np.float32)
 
 
-def limit_casts(new: FloatArray, skin_lab: FloatArray, bare: FloatArray) -> FloatArray:
+def limit_casts(
+    new: FloatArray,
+    skin_lab: FloatArray,
+    bare: FloatArray,
+    portrait_lab: FloatArray,
+    portrait_skin: FloatArray,
+) -> FloatArray:
     """Keep teeth, the white of the eye and hair from taking a colour no light would give them.
 
     The gain that turns the portrait's skin into the photo's can turn its teeth cyan and a moustache
-    blue. A grey thing in light that tints skin is tinted a little the same way.
+    blue. A grey thing in light that tints skin is tinted a little the same way. What has a colour
+    in the portrait, like tongue and gums, keeps it, as far as the photo's skin has any.
 
     Args:
         new: (h, w, 3) float32 RGB 0-255.
         skin_lab: (3,) L*a*b* of the original's skin.
         bare: (h, w) float32 in [0, 1], 0 in eyes and mouth: there, and where it is much darker
             than skin, the limit holds.
+        portrait_lab: (h, w, 3) float32 L*a*b* of the warped portrait.
+        portrait_skin: (3,) L*a*b* of its skin.
 
     Returns:
         (h, w, 3) float32 RGB 0-255.
@@ -169,11 +222,17 @@ def limit_casts(new: FloatArray, skin_lab: FloatArray, bare: FloatArray) -> Floa
     free = bare * (1 - dark)
     grey = GREY_TINT * skin_lab[1:]
     off = lab[..., 1:] - grey
-    excess = np.minimum(1, MAX_CAST / np.maximum(np.hypot(off[..., 0], off[..., 1]), 1e-3))
-    keep = excess + (1 - excess) * free
-    lab[..., 1:] = grey + off * keep[..., None]
+    length = np.maximum(np.hypot(off[..., 0], off[..., 1]), 1e-3)
+    limited = off * np.minimum(1, MAX_CAST / length)[..., None]
+    own = portrait_lab[..., 1:] - GREY_TINT * portrait_skin[1:]
+    strength = np.hypot(own[..., 0], own[..., 1])
+    red = smoothstep(np.asarray(strength / MAX_CAST - 1, dtype=np.float32)) * (1 - bare)
+    duller = min(1.0, float(np.hypot(*skin_lab[1:]) / max(np.hypot(*portrait_skin[1:]), 1.0)))
+    limited += (own * np.float32(OWN_COLOUR * duller) - limited) * red[..., None]
+    lab[..., 1:] = grey + limited + (off - limited) * free[..., None]
     changed = np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), dtype=np.float32) * 255
-    return np.where((keep < 1)[..., None], changed, new).astype(np.float32)
+    touched = (free < 1) & ((length > MAX_CAST) | (red > 0))
+    return np.where(touched[..., None], changed, new).astype(np.float32)
 
 
 def _luma(rgb: FloatArray) -> FloatArray:

@@ -66,6 +66,8 @@ def warp_portrait(
     points: FloatArray,
     placed: FloatArray,
     size_wh: tuple[int, int],
+    *,
+    shift: FloatArray | None = None,
 ) -> FloatArray:
     """Resample a portrait so that some of its points land on ``placed``.
 
@@ -75,6 +77,9 @@ def warp_portrait(
             place exactly.
         placed: (k, 2) positions in the output.
         size_wh: Width and height of the output.
+        shift: (h, w, 2) how far from its own place each pixel of the output is taken, x y in
+            pixels, None for nowhere. What a spline can't do, like an edge that slides over what
+            lies behind it.
 
     Returns:
         (h, w, 3) float32 RGB 0-255.
@@ -91,7 +96,7 @@ def warp_portrait(
             cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA), dtype=np.uint8
         )
         points = (points + 0.5) * factor - 0.5
-    field = _spline_field(placed.astype(np.float64), np.asarray(points), size_wh)
+    field = _spline_field(placed.astype(np.float64), np.asarray(points), size_wh, shift)
     warped = cv2.remap(
         portrait,
         field[..., 0],
@@ -103,9 +108,12 @@ def warp_portrait(
 
 
 def _spline_field(
-    at: NDArray[np.float64], value: NDArray[np.float64], size_wh: tuple[int, int]
+    at: NDArray[np.float64],
+    value: NDArray[np.float64],
+    size_wh: tuple[int, int],
+    shift: FloatArray | None,
 ) -> FloatArray:
-    """(h, w, 2) float32 map: the spline with f(at) ~ value, at every pixel."""
+    """(h, w, 2) float32 map: the spline with f(at) ~ value, at every pixel, moved by a shift."""
     unit = max(float(np.ptp(at[:, 0])), float(np.ptp(at[:, 1])), 1e-6)
     middle = at.mean(axis=0)
     knots = (at - middle) / unit
@@ -117,7 +125,7 @@ def _spline_field(
     basis = np.concatenate([_kernel(grid, knots), np.ones((len(grid), 1)), grid], axis=1)
     # einsum, not @: a threaded BLAS would leave its workers spinning on the cores for this crumb.
     coarse = np.einsum("gk,kc->gc", basis, weights).reshape(rows, columns, 2).astype(np.float32)
-    return _enlarge(coarse, size_wh)
+    return _enlarge(coarse, size_wh, shift)
 
 
 def _solve(knots: NDArray[np.float64], value: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -163,11 +171,14 @@ def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float6
     return np.asarray(square * np.log(np.maximum(square, 1e-20)) * 0.5)
 
 
-def _enlarge(coarse: FloatArray, size_wh: tuple[int, int]) -> FloatArray:
+def _enlarge(coarse: FloatArray, size_wh: tuple[int, int], shift: FloatArray | None) -> FloatArray:
     """Bilinear interpolation of grid samples that lie on the first and last pixel of each axis."""
     rows, columns = coarse.shape[:2]
     width, height = size_wh
     x = np.linspace(0, columns - 1, width, dtype=np.float32)
     y = np.linspace(0, rows - 1, height, dtype=np.float32)
     map_x, map_y = np.meshgrid(x, y)
+    if shift is not None:
+        map_x += shift[..., 0] * np.float32((columns - 1) / max(1, width - 1))
+        map_y += shift[..., 1] * np.float32((rows - 1) / max(1, height - 1))
     return np.asarray(cv2.remap(coarse, map_x, map_y, cv2.INTER_LINEAR), dtype=np.float32)

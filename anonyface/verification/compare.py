@@ -12,7 +12,7 @@ import numpy as np
 from anonyface.detection.boxes import iou
 from anonyface.errors import FaceError, InputError
 from anonyface.landmarks.mesh import FaceMesh
-from anonyface.landmarks.skin import face_skin
+from anonyface.landmarks.occlusion import OcclusionReader, is_masked
 from anonyface.media.images import ImageLike, load_image
 from anonyface.protocols import Detector
 from anonyface.types import Face, FloatArray, ImageArray
@@ -134,14 +134,16 @@ class _Court:
     def __init__(self, judges: Sequence[Judge], masked: Sequence[Judge]) -> None:
         self.judges, self.masked = judges, masked
         self.mesh = FaceMesh() if masked else None
+        self.occlusion = OcclusionReader() if masked else None
 
     def of(self, image: ImageArray, face: Face) -> Sequence[Judge]:
         """Return the judges of a face of the first photo."""
-        if self.mesh is None:
+        if self.mesh is None or self.occlusion is None:
             return self.judges
         try:
             (mesh,) = self.mesh(image, [face])
-            return self.masked if face_skin(image, mesh).masked else self.judges
+            seen = self.occlusion.complete(image, mesh)
+            return self.masked if is_masked(seen) else self.judges
         except FaceError:
             return self.judges
 

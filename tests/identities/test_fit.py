@@ -82,6 +82,27 @@ def test_what_always_shows_costs_most(changes: dict[str, float]) -> None:
     assert (distance(changes) >= REFUSED) == ("eyewear" in changes)
 
 
+@pytest.mark.parametrize("eyewear", [0.62, 0.68, 0.95])
+def test_who_seems_to_wear_glasses_gets_somebody_who_does(eyewear: float) -> None:
+    asked = replace(ASKED, eyewear=eyewear)
+    with_some, without = (
+        misfit(somebody(ASKED, eyewear=have), asked, mirrored=False)[0] for have in (1.0, 0.02)
+    )
+    assert with_some < 1
+    assert without >= REFUSED
+
+
+def test_sunglasses_ask_for_dark_lenses() -> None:
+    sunglasses = replace(ASKED, eyewear=0.95, shade=56.0)
+    dark, tinted, clear = (
+        misfit(somebody(ASKED, eyewear=1.0, shade=shade), sunglasses, mirrored=False)[0]
+        for shade in (56.0, 50.0, 25.0)
+    )
+    assert dark < 0.1
+    assert dark < tinted < clear
+    assert clear > 5
+
+
 def test_children_are_for_children() -> None:
     child, teenager = replace(ASKED, age=15.0), replace(ASKED, age=19.0)
     far = misfit(somebody(teenager), child, mirrored=False)[0]

@@ -80,6 +80,7 @@ def test_turned_heads_get_turned_heads_by_mirroring_too(
 
 def test_nobody_with_glasses_for_people_without(source: LatentIdentities) -> None:
     assert first(source, request(eyewear=0.3), "eyewear").max() <= 0.12
+    assert first(source, request(eyewear=0.65), "eyewear").min() >= 0.8
     assert first(source, request(eyewear=0.95), "eyewear").min() >= 0.8
 
 

@@ -12,7 +12,7 @@ from anonyface.landmarks.mesh import FaceMesh
 from anonyface.landmarks.skin import fit_skin, to_lab
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.mask import build_regions, face_width
-from anonyface.swapping.texture import _detail, _grain, _luma, match_texture
+from anonyface.swapping.texture import Scene, _luma, _noise, match_texture
 from anonyface.swapping.tone import match_shading
 from anonyface.swapping.warp import CONTROL, blend_geometry, warp_portrait
 from anonyface.types import Crop, Identity, Mesh
@@ -108,27 +108,27 @@ def test_regions_cover_the_face_and_only_it() -> None:
 
 def test_texture_is_matched_both_ways() -> None:
     rng = np.random.default_rng(0)
-    sharp = rng.uniform(60, 200, (128, 128, 1)).astype(np.float32).repeat(3, axis=2)
+    noise = rng.uniform(60, 200, (128, 128, 1)).astype(np.float32).repeat(3, axis=2)
     import cv2
 
-    crisp = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 1.0))
-    soft = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 3.0))
+    crisp, soft = (np.asarray(cv2.GaussianBlur(noise, (0, 0), s)).round() for s in (0.8, 1.0))
     where = np.ones((128, 128), np.float32)
     for new, old in ((crisp, soft), (soft, crisp)):
-        out = match_texture(new, old, where, np.random.default_rng(1))
-        before = abs(np.log(_detail(_luma(new), where) / _detail(_luma(old), where)))
-        after = abs(np.log(_detail(_luma(out), where) / _detail(_luma(old), where)))
-        assert after < before
+        scene = Scene(_luma(old), where > 0, 128)
+        out = match_texture(new, old, where, np.random.default_rng(1), 128)
+        wanted = scene.steepness(_luma(old), rounded=True)
+        assert abs(np.log(scene.steepness(_luma(new)) / wanted)) > 0.15
+        assert abs(np.log(scene.steepness(_luma(out)) / wanted)) < 0.1
 
 
 def test_grain_is_added_at_the_photos_level() -> None:
     rng = np.random.default_rng(0)
     flat = np.full((128, 128, 3), 120, np.float32)
-    noise = rng.normal(0, 6, (128, 128, 1)).astype(np.float32)
+    grainy = np.asarray(flat + rng.normal(0, 6, (128, 128, 1))).round().astype(np.float32)
     where = np.ones((128, 128), np.float32)
-    out = match_texture(flat, flat + noise, where, np.random.default_rng(1))
-    assert 2 < _grain(_luma(out), where) < 9
-    assert _grain(_luma(match_texture(flat, flat, where, rng)), where) == 0
+    out = match_texture(flat, grainy, where, np.random.default_rng(1), 128)
+    assert 2 < _noise(_luma(out), where > 0) < 9
+    assert _noise(_luma(match_texture(flat, flat, where, rng, 128)), where > 0) == 0
 
 
 def test_skin_is_told_from_hair_and_cloth(people: list, meshes: list[Mesh]) -> None:

@@ -1,0 +1,93 @@
+"""Take the identity's own hair off its forehead and temples: the original's hair is what stays."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from anonyface.landmarks import topology as topo
+from anonyface.swapping.mask import Regions, fill_polygon, smoothstep
+from anonyface.swapping.warp import CONTROL
+from anonyface.types import FloatArray
+
+MARGIN = 0.03
+"""How far eyes and brows reach beyond their points, in face widths: lashes, hairs of the brow."""
+RIM = 0.018
+"""How far beyond what is told from skin its edge is taken for it, too, in face widths."""
+NEAR, FAR, FAR_WEIGHT = 0.05, 0.2, 0.02
+"""Smoothness of what the hair is filled with, in face widths: of the skin beside it, and where none
+is near, of all around."""
+WORK_PX = 96
+"""The filling is computed at about this width of face."""
+_PLACES = {int(index): place for place, index in enumerate(CONTROL)}
+_EYES = (
+    np.concatenate([topo.LEFT_EYE[::2], topo.LEFT_BROW[::2]]),
+    np.concatenate([topo.RIGHT_EYE[::2], topo.RIGHT_BROW[::2]]),
+)
+_NOSE = np.array([98, 327, 48, 278, 64, 294, 129, 358, 6, 168])
+
+
+def clear_hair(
+    new: FloatArray,
+    skin: FloatArray,
+    placed: FloatArray,
+    regions: Regions,
+    width: float,
+    *,
+    glasses: bool,
+) -> tuple[FloatArray, FloatArray]:
+    """Fill hair on the new face with the skin around it, from the forehead to the nose.
+
+    Args:
+        new: (h, w, 3) float32 RGB 0-255, the warped portrait.
+        skin: (h, w) float32 likelihood of its skin.
+        placed: (len(CONTROL), 2) where its control points lie.
+        regions: Masks of the crop.
+        width: Face width in pixels.
+        glasses: Whether it wears some: then nothing is done below the brows.
+
+    Returns:
+        The new face without, (h, w, 3) float32, and the likelihood of its skin, (h, w) float32.
+    """
+    zone = _zone(placed, regions, width, glasses=glasses)
+    reach = 2 * max(1, round(RIM * width)) + 1
+    solid = cv2.erode(skin, np.ones((reach, reach), np.uint8))
+    hair = (1 - np.asarray(solid)) * zone
+    if not (hair > 0.5).any():
+        return new, skin
+    factor = min(1.0, WORK_PX / width)
+    size = (max(1, round(new.shape[1] * factor)), max(1, round(new.shape[0] * factor)))
+    small, weight = (
+        np.asarray(cv2.resize(a, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+        for a in (new, solid * (regions.edge > 0))
+    )
+    top = np.zeros_like(small)
+    bottom = np.full_like(weight, 1e-6)
+    for sigma, share in ((NEAR, 1.0), (FAR, FAR_WEIGHT)):
+        s = max(0.6, sigma * width * factor)
+        top += share * cv2.GaussianBlur(small * weight[..., None], (0, 0), s)
+        bottom += share * cv2.GaussianBlur(weight, (0, 0), s)
+    shape = (new.shape[1], new.shape[0])
+    filling = cv2.resize(top / bottom[..., None], shape, interpolation=cv2.INTER_LINEAR)
+    filled = new + (filling - new) * hair[..., None]
+    return np.asarray(filled, dtype=np.float32), np.maximum(skin, hair).astype(np.float32)
+
+
+def _zone(placed: FloatArray, regions: Regions, width: float, *, glasses: bool) -> FloatArray:
+    """(h, w) float32: 1 where nothing but skin is expected, from the forehead to the nose."""
+    shape = regions.edge.shape
+    features = np.zeros(shape, dtype=np.uint8)
+    for outline in (*_EYES, _NOSE):
+        hull = cv2.convexHull(placed[[_PLACES[int(i)] for i in outline]])[:, 0]
+        features |= fill_polygon(np.asarray(hull, np.float32), shape)
+    away = cv2.distanceTransform(255 - features, cv2.DIST_L2, 3)
+    free = smoothstep(np.asarray(away / max(1.0, MARGIN * width) - 1, dtype=np.float32))
+    top, chin = (placed[_PLACES[i]].astype(np.float64) for i in (topo.FOREHEAD_TOP, topo.CHIN))
+    down = (chin - top) / max(float(np.hypot(*(chin - top))), 1e-6)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    depth = x * down[0] + y * down[1]
+    lowest = [98, 327] if not glasses else [*topo.LEFT_BROW[:10:2], *topo.RIGHT_BROW[:10:2]]
+    levels = placed[[_PLACES[int(i)] for i in lowest]] @ down
+    level = levels.mean() if not glasses else levels.min()
+    above = smoothstep(((level - depth) / max(1.0, MARGIN * width)).astype(np.float32))
+    return np.asarray(free * above * (regions.edge > 0), dtype=np.float32)

@@ -1,0 +1,121 @@
+"""The identity's hair is taken off its forehead: the original's is what stays."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from anonyface.landmarks import topology as topo
+from anonyface.landmarks.skin import fit_bare_skin, to_lab
+from anonyface.swapping.clearing import clear_hair
+from anonyface.swapping.engine import MeshSwapper
+from anonyface.swapping.mask import build_regions, face_width
+from anonyface.swapping.warp import CONTROL
+from anonyface.types import FloatArray, Identity, Mesh
+
+from .faces import piece
+
+HAIR = (25, 18, 15)
+
+
+def strand(pixels: NDArray[np.uint8], mesh: Mesh) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """A strand of dark hair over the forehead, beside the image-right eye and down to the cheek."""
+    where = np.zeros(pixels.shape[:2], np.uint8)
+    width = face_width(mesh.points)
+    way = mesh.points[[topo.FOREHEAD_TOP, 299, 372, 345], :2].round().astype(np.int32)
+    cv2.polylines(where, [way[:, None]], False, 255, max(2, round(0.05 * width)), cv2.LINE_AA)
+    mixed = pixels + (np.array(HAIR) - pixels) * (where[..., None] / 255)
+    return mixed.astype(np.uint8), where > 200
+
+
+def cleared(
+    pixels: NDArray[np.uint8], mesh: Mesh, *, glasses: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    points = mesh.points
+    lab = to_lab(pixels)
+    skin = fit_bare_skin(lab, points).likelihood(lab)
+    regions = build_regions(points, pixels.shape[:2])
+    return clear_hair(
+        pixels.astype(np.float32),
+        skin,
+        points[CONTROL, :2],
+        regions,
+        face_width(points),
+        glasses=glasses,
+    )
+
+
+def test_a_strand_becomes_skin(people: list[NDArray[np.uint8]], meshes: list[Mesh]) -> None:
+    crop, mesh = piece(people, meshes)
+    hairy, where = strand(crop.pixels, mesh)
+    regions = build_regions(mesh.points, hairy.shape[:2])
+    new, skin = cleared(hairy, mesh)
+    inner = where & (regions.edge > 4)
+    assert inner.sum() > 60
+    before, after = (
+        np.abs(image[inner].astype(np.float32) - crop.pixels[inner]).mean()
+        for image in (hairy, new)
+    )
+    assert after < 0.4 * before
+    bare = fit_bare_skin(to_lab(hairy), mesh.points).likelihood(to_lab(hairy))
+    assert bare[inner].mean() < 0.2
+    assert skin[inner].mean() > 0.5
+
+
+def test_features_stay(people: list[NDArray[np.uint8]], meshes: list[Mesh]) -> None:
+    crop, mesh = piece(people, meshes)
+    hairy, _ = strand(crop.pixels, mesh)
+    new, _ = cleared(hairy, mesh)
+    for outline in (topo.LEFT_EYE, topo.LEFT_BROW, topo.LIPS_OUTER, topo.CHIN_PATCH):
+        x, y = mesh.points[outline, :2].round().astype(int).T
+        np.testing.assert_allclose(new[y, x], hairy[y, x], atol=1e-3)
+
+
+def test_of_somebody_with_glasses_only_the_forehead_is_cleared(
+    people: list[NDArray[np.uint8]], meshes: list[Mesh]
+) -> None:
+    crop, mesh = piece(people, meshes)
+    hairy, where = strand(crop.pixels, mesh)
+    new, _ = cleared(hairy, mesh, glasses=True)
+    brows = mesh.points[np.concatenate([topo.LEFT_BROW, topo.RIGHT_BROW]), 1]
+    below = np.zeros_like(where)
+    below[round(float(brows.max())) :] = True
+    np.testing.assert_array_equal(new[below], hairy[below].astype(np.float32))
+
+
+def test_hair_of_the_identity_beside_the_eye_is_not_pasted(
+    people: list[NDArray[np.uint8]], meshes: list[Mesh]
+) -> None:
+    crop, mesh = piece(people, meshes)
+    portrait, _ = strand(people[1], meshes[1])
+    bare, hairy = (
+        MeshSwapper()(
+            crop,
+            mesh,
+            Identity(
+                pixels, meshes[1], np.zeros(512), "female", 30.0, np.eye(128)[0], seed=1, source="t"
+            ),
+        ).pixels.astype(np.float32)
+        for pixels in (people[1], portrait)
+    )
+    x, y = mesh.points[[299, 372], :2].round().astype(int).T
+    darker = (bare - hairy).mean(axis=2)
+    for column, row in zip(x, y, strict=True):
+        around = darker[row - 4 : row + 5, column - 4 : column + 5]
+        assert around.max() < 45
+
+
+@pytest.mark.parametrize("shade", [0.0, 1.0])
+def test_without_hair_nothing_changes(
+    shade: float, people: list[NDArray[np.uint8]], meshes: list[Mesh]
+) -> None:
+    crop, mesh = piece(people, meshes)
+    points, width = mesh.points, face_width(mesh.points)
+    regions = build_regions(points, crop.pixels.shape[:2])
+    skin = np.ones(crop.pixels.shape[:2], np.float32)
+    new = crop.pixels.astype(np.float32) * (0.5 + 0.5 * shade)
+    out, same = clear_hair(new, skin, points[CONTROL, :2], regions, width, glasses=False)
+    np.testing.assert_array_equal(out, new)
+    np.testing.assert_array_equal(same, skin)

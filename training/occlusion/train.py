@@ -1,0 +1,215 @@
+"""Train what sees things in front of faces: ``python -m training.occlusion.train TRAIN.zip``.
+
+Every example is painted when it is needed (`training.occlusion.scenes`). A leg ends after
+``--minutes`` or with the last step; ``--resume`` goes on where the last one ended. Scenes painted
+on faces held out of the training set say how it goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from anonyface.errors import InputError
+from generators.ema import update_average
+from generators.features import load_features
+from generators.state import load_state, save_state
+from training.occlusion.faces import load
+from training.occlusion.network import OcclusionNetwork, to_input
+from training.occlusion.scenes import Painter, Scene
+
+BATCH = 48
+BACKBONE_RATE, DECODER_RATE, DECAY = 6e-4, 3e-3, 0.03
+WARM_UP = 100
+AVERAGED = 0.995
+SAVED_EVERY = 100
+"""Steps between two states that are written."""
+HELD_SCENES = 240
+STATE, HISTORY = "state.safetensors", "history.json"
+CLASSES = ("bare", "in front", "worn")
+
+
+class Scenes(Dataset[tuple[NDArray[np.uint8], NDArray[np.float32]]]):
+    """Scenes by number: the same number is the same scene.
+
+    Args:
+        painter: Paints them.
+        start, stop: Numbers of the first and of the one after the last.
+        seed: Of all.
+    """
+
+    def __init__(self, painter: Painter, start: int, stop: int, *, seed: int) -> None:
+        self.painter, self.start, self.stop, self.seed = painter, start, stop, seed
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        cv2.setNumThreads(1)  # a worker must not take the cores from the network
+        return arrays(self.painter, self.start + index, seed=self.seed)
+
+
+def arrays(
+    painter: Painter, number: int, *, seed: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """(128, 128, 3) pixels, and (3, 64, 64): what lies in front, what is worn, what is known."""
+    rng = np.random.default_rng([seed, number])
+    scene: Scene = painter(int(painter.rows[rng.integers(len(painter.rows))]), rng)
+    return scene.pixels, np.concatenate([scene.shares, scene.known[None]])
+
+
+def loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy against shares, a mean over the points that are known.
+
+    Args:
+        logits: (n, 3, h, w) bare, in front, worn.
+        truth: (n, 3, h, w): shares of in front and worn, and how surely they are known.
+    """
+    front, worn, known = truth.unbind(1)
+    shares = torch.stack([1 - front - worn, front, worn], dim=1)
+    surprise = -(shares * logits.log_softmax(1)).sum(1)
+    return (surprise * known).sum() / known.sum().clamp_min(1)
+
+
+class Run:
+    """A network in training, its running average and its optimiser.
+
+    Args:
+        cache: Keeps the ImageNet weights.
+        steps: In all, for the learning rate.
+        seed: Of the decoder.
+    """
+
+    def __init__(self, cache: Path, *, steps: int, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.steps, self.done = steps, 0
+        self.network, self.average = (
+            OcclusionNetwork(load_features(cache)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for _ in range(2)
+        )
+        self.average.load_state_dict(self.network.state_dict())
+        self.average.eval().requires_grad_(False)
+        backbone, decoder = self.network.parameters_by_rate()
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": backbone, "peak": BACKBONE_RATE},
+                {"params": decoder, "peak": DECODER_RATE},
+            ],
+            weight_decay=DECAY,
+        )
+
+    def step(self, pixels: Tensor, truth: Tensor) -> float:
+        """Learn one batch; return its loss."""
+        warm = min(1.0, (self.done + 1) / WARM_UP)
+        fall = (1 + math.cos(math.pi * min(1.0, self.done / self.steps))) / 2
+        for part in self.optimiser.param_groups:
+            part["lr"] = part["peak"] * warm * max(fall, 0.01)
+        self.network.train()
+        value = loss(self.network(to_input(pixels)), truth)
+        self.optimiser.zero_grad()
+        value.backward()
+        trained = [p for part in self.optimiser.param_groups for p in part["params"]]
+        torch.nn.utils.clip_grad_norm_(trained, 2.0)
+        self.optimiser.step()
+        self.done += 1
+        update_average(self.average, self.network, decay=min(AVERAGED, self.done / (self.done + 9)))
+        return float(value.detach())
+
+    def save(self, folder: Path, history: list[dict[str, float]]) -> None:
+        """Write what a later leg needs, and what was measured."""
+        tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
+        tensors |= {f"average.{n}": t for n, t in self.average.state_dict().items()}
+        for key, values in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{key}.{n}": t for n, t in values.items()}
+        facts: dict[str, object] = {"done": self.done, "steps": self.steps, "history": history}
+        save_state(folder / STATE, tensors, facts, precision="full")
+        (folder / HISTORY).write_text(json.dumps(history, indent=1) + "\n")
+
+    def resume(self, folder: Path) -> list[dict[str, float]]:
+        """Go on with what `save` wrote; return what was measured so far."""
+        tensors, facts = load_state(folder / STATE)
+        for name, module in (("network.", self.network), ("average.", self.average)):
+            module.load_state_dict(_under(tensors, name))
+        self.done, history = facts["done"], facts["history"]  # type: ignore[assignment]
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under(tensors, "optimiser.").items():
+            key, _, part = name.partition(".")
+            state.setdefault(int(key), {})[part] = tensor
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+        return history  # type: ignore[return-value]
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+@torch.no_grad()
+def overlaps(network: OcclusionNetwork, scenes: Scenes) -> dict[str, float]:
+    """Intersection over union of each class, over all known points of some scenes together."""
+    network.eval()
+    both, either = np.zeros(len(CLASSES)), np.zeros(len(CLASSES))
+    for start in range(0, len(scenes), BATCH):
+        parts = [scenes[i] for i in range(start, min(start + BATCH, len(scenes)))]
+        said = network(to_input(torch.from_numpy(np.stack([p for p, _ in parts])))).argmax(1)
+        truth = np.stack([t for _, t in parts])
+        front, worn, known = truth.transpose(1, 0, 2, 3)
+        right = np.stack([1 - front - worn, front, worn]).argmax(0)
+        for i in range(len(CLASSES)):
+            a, b = said.numpy() == i, right == i
+            both[i] += (a & b)[known > 0.5].sum()
+            either[i] += (a | b)[known > 0.5].sum()
+    shares = both / np.maximum(either, 1)
+    return {f"IoU {name}": round(float(v), 4) for name, v in zip(CLASSES, shares, strict=True)}
+
+
+def main() -> None:
+    """Train a leg."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("train", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--cache", type=Path, required=True, help="keeps faces and start weights")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="length of the leg")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--painters", type=int, default=1, help="processes that paint")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    if args.resume != (args.out / STATE).exists():
+        raise InputError(f"{args.out} holds {'no' if args.resume else 'a'} run")
+    args.out.mkdir(parents=True, exist_ok=True)
+    faces = load(args.train, args.cache)
+    train, held = (Painter(faces, np.flatnonzero(faces.held == kept)) for kept in (False, True))
+    run = Run(args.cache, steps=args.steps)
+    history = run.resume(args.out) if args.resume else []
+    scenes = Scenes(train, run.done * BATCH, args.steps * BATCH, seed=1)
+    batches = DataLoader(scenes, BATCH, num_workers=args.painters)
+    start, losses = time.monotonic(), []
+    for pixels, truth in batches:
+        losses.append(run.step(pixels, truth))
+        minutes = (time.monotonic() - start) / 60
+        if run.done % SAVED_EVERY and run.done < args.steps and minutes < args.minutes:
+            continue
+        row = {"step": run.done, "minutes": round(minutes, 1), "loss": float(np.mean(losses))}
+        row |= overlaps(run.average, Scenes(held, 0, HELD_SCENES, seed=2))
+        history.append(row)
+        losses = []
+        run.save(args.out, history)
+        print(row, flush=True)
+        if minutes >= args.minutes:
+            break
+
+
+if __name__ == "__main__":
+    main()
