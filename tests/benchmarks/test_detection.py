@@ -21,6 +21,7 @@ from benchmarks.detection_score import (
     recall,
     taken_at,
     turned_boxes,
+    without_agreed,
 )
 from benchmarks.detection_sheets import DetectionSheets
 from benchmarks.records import build_record, check_record
@@ -63,6 +64,18 @@ def test_false_positives_that_are_surer_cost_precision_and_recall() -> None:
     assert taken_at(of, 1) == 1
     assert taken_at(of, 2) == 3
     assert recall(of, 1)["all"].hits == 0
+
+
+def test_what_another_detector_sees_as_well_is_left_out_but_not_doubles() -> None:
+    marked, unmarked, mistake = [0, 0, 50, 50], [100, 0, 150, 50], [200, 0, 250, 50]
+    boxes = np.array([marked, [1, 1, 51, 51], unmarked, mistake], np.float32)
+    found = Found(boxes, np.array([0.9, 0.8, 0.7, 0.6], np.float32))
+    other = Found(boxes[[0, 2]], np.ones(2, np.float32))
+    (rest,) = without_agreed([found], [boxes[:1]], [other], 0.4)
+    assert rest.scores.tolist() == pytest.approx([0.9, 0.8, 0.6])
+    nobody = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    (same,) = without_agreed([found], [boxes[:1]], [nobody], 0.4)
+    assert len(same.scores) == 4
 
 
 def test_recall_by_height() -> None:
