@@ -238,7 +238,36 @@ def main() -> None:
     record = build_record(
         "detection", settings=vars(options), counts=counts, figures=plain_figures(out), asked=asked
     )
-    write_record(record, options.results)
+    write_record(with_earlier(record, options.results), options.results)
+
+
+def with_earlier(record: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a record with the sections that were not measured this time, as they were before.
+
+    Earlier ones of other models are dropped; each section says when it was measured, and on what.
+
+    Args:
+        record: Of this run.
+        folder: That holds the earlier result, if there is one.
+    """
+    stamp = {key: record[key] for key in ("commit", "date", "settings", "machine")}
+    path, kept = folder / f"{record['benchmark']}.json", []
+    old: dict[str, Any] = {"figures": {}, "counts": {"measured": {}}, "asked": []}
+    if path.is_file():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        if earlier["weights_manifest_sha256"] == record["weights_manifest_sha256"]:
+            old = earlier
+            news = {row["what"] for row in record["asked"]}
+            kept = [row for row in earlier["asked"] if row["what"] not in news]
+        else:
+            print(f"{path.name} was measured with other models: its sections are dropped")
+    times = {**old["counts"]["measured"], **{name: stamp for name in record["figures"]}}
+    return {
+        **record,
+        "figures": {**old["figures"], **record["figures"]},
+        "counts": {**old["counts"], **record["counts"], "measured": times},
+        "asked": [*kept, *record["asked"]],
+    }
 
 
 def plain_figures(value: Any) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from anonyface.types import Face
-from benchmarks.contract import ROOT
-from benchmarks.detection import asked_rows, plain_figures
+from benchmarks.contract import ROOT, Asked
+from benchmarks.detection import asked_rows, plain_figures, with_earlier
 from benchmarks.detection_peers import above, pack, plain, product
 from benchmarks.detection_people import Person, class_of, person_figures, utkface_person
 from benchmarks.detection_score import (
@@ -24,7 +25,7 @@ from benchmarks.detection_score import (
     without_agreed,
 )
 from benchmarks.detection_sheets import DetectionSheets
-from benchmarks.records import build_record, check_record
+from benchmarks.records import build_record, check_record, write_record
 
 BOXES = np.array([[0, 0, 10, 10], [50, 0, 90, 60]], np.float32)
 NONE = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
@@ -92,6 +93,24 @@ def test_figures_go_into_a_record() -> None:
     )
     check_record(record)
     assert record["figures"]["find"]["normal"]["iou 0.4"]["as used"]["recall"]["all"]["of"] == 2
+
+
+def test_sections_measured_before_stay_unless_the_models_changed(tmp_path: Path) -> None:
+    def run(section: str, value: float, manifest: str = "a") -> dict[str, Any]:
+        asked = [Asked(section, value, ">=", 0.5)]
+        figures = {section: {"value": value}}
+        found = build_record(
+            "detection", settings={}, counts={"set": 1}, figures=figures, asked=asked
+        )
+        return with_earlier({**found, "weights_manifest_sha256": manifest}, tmp_path)
+
+    write_record(run("find", 0.4), tmp_path)
+    write_record(run("time", 0.6), tmp_path)
+    both = run("find", 0.7)
+    assert both["figures"] == {"find": {"value": 0.7}, "time": {"value": 0.6}}
+    assert {row["what"]: row["met"] for row in both["asked"]} == {"time": True, "find": True}
+    assert set(both["counts"]["measured"]) == {"find", "time"}
+    assert set(run("find", 0.7, "b")["figures"]) == {"find"}
 
 
 def test_what_was_not_measured_is_not_asked() -> None:
