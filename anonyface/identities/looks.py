@@ -121,10 +121,15 @@ class LookReader:
         return load_traits()(trait_features(views, second), self.read_chips([chip])[0])
 
     def read_chips(self, chips: Sequence[ImageArray]) -> FloatArray:
-        """(n, 18) logits of gender, age and group, from (150, 150, 3) aligned chips."""
+        """(n, 18) logits of gender, age and group, from (150, 150, 3) aligned chips.
+
+        Mean of each chip and its mirror image.
+        """
         small = [cv2.resize(c, (READ_PX, READ_PX), interpolation=cv2.INTER_AREA) for c in chips]
-        faces = np.stack(small).transpose(0, 3, 1, 2).astype(np.float32)
-        return run(self.attributes, {"faces": np.ascontiguousarray(faces)}, ["logits"])[0]
+        both = np.stack([*small, *(c[:, ::-1] for c in small)]).transpose(0, 3, 1, 2)
+        feed = {"faces": np.ascontiguousarray(both, dtype=np.float32)}
+        logits = run(self.attributes, feed, ["logits"])[0].reshape(2, len(chips), -1)
+        return np.asarray(logits.mean(axis=0), dtype=np.float32)
 
 
 def cheek_colours(image: ImageArray, mesh: Mesh) -> tuple[FloatArray, FloatArray]:

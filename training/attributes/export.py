@@ -62,7 +62,7 @@ def to_onnx(network: AttributeNetwork) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of the exporter that needs no package
         torch.onnx.export(
-            Reader(network),
+            Reader(network).eval(),
             (example,),
             out,
             input_names=["faces"],
@@ -83,9 +83,9 @@ def main() -> None:
     args = parser.parse_args()
     network, chips = load_trained(args.run, args.cache), load(args.train, args.cache)
     _, held = split(len(chips.rows))
-    half = store_half(to_onnx(network))
     faces = np.stack([chips.face(i) for i in held[:CHECKED]]).transpose(0, 3, 1, 2)
     want: FloatArray = Reader(network)(torch.from_numpy(faces.astype(np.float32))).numpy()
+    half = store_half(to_onnx(network))
     got = run_onnx(half, {"faces": faces.astype(np.float32)})["logits"]
     path = WEIGHTS / "attributes.onnx"
     save(half, path)
