@@ -71,6 +71,37 @@ def matches(found: Found, truth: FloatArray, least: float) -> NDArray[np.intp]:
     return out
 
 
+def without_agreed(
+    found: Sequence[Found], truth: Sequence[FloatArray], other: Sequence[Found], least: float
+) -> list[Found]:
+    """Leave out what matches no annotated face but is seen by a detector of another kind as well.
+
+    Annotators leave faces out: far, blurred, half hidden ones. A detection that they did not mark
+    and that two unlike networks report is rather such a face than a mistake; it counts neither for
+    nor against.
+
+    Args:
+        found: Detections of each photo.
+        truth: (m, 4) annotated boxes of each photo.
+        other: What the other detector is sure of.
+        least: Intersection over union from which on two boxes are one face.
+    """
+    out = []
+    for one, boxes, seen in zip(found, truth, other, strict=True):
+        # Not by `matches`: a second detection of a face that is marked stays a mistake.
+        marked = _overlaps(one.boxes, boxes) >= least
+        kept = marked | (_overlaps(one.boxes, seen.boxes) < least)
+        out.append(Found(one.boxes[kept], one.scores[kept]))
+    return out
+
+
+def _overlaps(boxes: FloatArray, others: FloatArray) -> FloatArray:
+    """(n,) intersection over union of each box with the other that it overlaps most."""
+    if not len(boxes) or not len(others):
+        return np.zeros(len(boxes), np.float32)
+    return np.asarray(iou(boxes, others).max(axis=1), np.float32)
+
+
 def curve(found: Sequence[Found], truth: Sequence[FloatArray], least: float) -> Curve:
     """Match all photos; every photo counts, whatever was found in it."""
     scores, heights = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]

@@ -2,16 +2,18 @@
 
 FaceRes has outputs of its own for gender and age. The others are regressions on what a network says
 of aligned faces, fitted here to FairFace's training photos: on EfficientNet-lite0, which has never
-learned faces (needs torch, extra "train"), and on each encoder from outside, FaceRes among them,
-whose own ages are low for the old. The product's readers stand beside them, as used inside: they
-learned from the same labels, from features of other networks.
+learned faces (needs torch, extra "train"; the product's own reader started from the same ImageNet
+weights), on each encoder from outside, FaceRes among them, whose own ages are low for the old, and
+on all of these encoders together: the teacher that errs least on real photos. The product's readers
+stand beside them, as used inside: they learned from the same labels, from features of other
+networks.
 """
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from anonyface.types import FloatArray, ImageArray
 from anonyface.verification.alignment import CHIP_PX, CHIP_TEMPLATE
+from anonyface.verification.encoder import unit
 from benchmarks.contract import data_path
 from benchmarks.fairface import load_labelled
 from benchmarks.generator_lab import Lab
@@ -84,6 +87,8 @@ def teachers(lab: Lab) -> tuple[list[Teacher], dict[str, str]]:
     """Return the teachers there are, and why others are not."""
     ready = [_from_reader(r) for r in attribute_readers(lab.jury.encoders, lab.threads)]
     sources = [outside_judges(encoder)[0] for encoder in lab.jury.encoders]
+    if len(sources) > 1:
+        sources.append(Together.of(sources))
     skipped = dict(lab.jury.skipped)
     try:
         import sklearn  # noqa: F401
@@ -92,6 +97,45 @@ def teachers(lab: Lab) -> tuple[list[Teacher], dict[str, str]]:
     except ImportError as error:
         skipped["EfficientNet-lite0"] = f"{error.name} is not installed (extra train)"
     return [*ready, *(fitted(judge, lab) for judge in sources)], skipped
+
+
+@dataclass(frozen=True, eq=False)
+class Together(Judge):
+    """Several networks as one: their embeddings side by side, each of length 1.
+
+    Attributes:
+        parts: The networks.
+    """
+
+    parts: tuple[Judge, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence[Judge]) -> Together:
+        """Join networks."""
+
+        def embed(image: ImageArray, landmarks: FloatArray) -> FloatArray:
+            return np.concatenate([unit(p(image, landmarks)) for p in parts])
+
+        return cls(
+            "all encoders from outside",
+            embed,
+            sum(p.dims for p in parts),
+            "cosine",
+            any(p.used_inside for p in parts),
+            "side by side",
+            " ".join(f"{p.name} {p.version}" for p in parts),
+            parts=tuple(parts),
+        )
+
+    def all(
+        self,
+        images: Sequence[ImageArray],
+        landmarks: Sequence[FloatArray | None],
+        cache: Path | None = None,
+    ) -> FloatArray:
+        """(n, d) embeddings, NaN where there is no face; from each network's cache."""
+        tables = [unit(p.all(images, landmarks, cache)) for p in self.parts]
+        return np.concatenate(tables, axis=1)
 
 
 def fitted(judge: Judge, lab: Lab) -> Teacher:

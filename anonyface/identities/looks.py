@@ -18,10 +18,8 @@ from anonyface.runtime import open_session, run
 from anonyface.types import FloatArray, ImageArray, Look, Mesh
 from anonyface.verification.encoder import SFaceEncoder, unit
 
-MEAN_RGB = np.array([122.782, 117.001, 104.298], dtype=np.float32)
-CHIP_PX = 150
-INNER_PX = 140
-"""Age and gender networks want padding 0.2 where the chip has 0.25: 1.4 / 1.5 of it."""
+READ_PX = 128
+"""Side of the chip as the network of gender, age and group reads it."""
 
 
 class LookReader:
@@ -32,8 +30,7 @@ class LookReader:
     """
 
     def __init__(self, *, threads: int = 0) -> None:
-        self.age = open_session("age", threads=threads)
-        self.gender = open_session("gender", threads=threads)
+        self.attributes = open_session("attributes", threads=threads)
         self.second = SFaceEncoder(sees="surroundings", threads=threads)
         self.eyewear = load_eyewear()
         self.facial_hair = load_facial_hair()
@@ -119,30 +116,20 @@ class LookReader:
         Raises:
             FaceError: If the landmarks are degenerate or outside of the image.
         """
-        return load_traits()(self.trait_features(image, landmarks, chip, views, second=second))
-
-    def trait_features(
-        self,
-        image: ImageArray,
-        landmarks: FloatArray,
-        chip: ImageArray,
-        views: FloatArray,
-        *,
-        second: FloatArray | None = None,
-    ) -> FloatArray:
-        """(259,) what `traits` is read off; arguments as there."""
-        female, years = self.networks([chip])
         if second is None:
             second = self.second(image, landmarks)
-        return trait_features(views, float(female[0]), float(years[0]), second)
+        return load_traits()(trait_features(views, second), self.read_chips([chip])[0])
 
-    def networks(self, chips: Sequence[ImageArray]) -> tuple[FloatArray, FloatArray]:
-        """(n,) probability of female and (n,) years, from (150, 150, 3) aligned chips."""
-        edge = (CHIP_PX - INNER_PX) // 2
-        inner = [chip[edge : edge + INNER_PX, edge : edge + INNER_PX] for chip in chips]
-        age = run(self.age, {"images": _blob(inner, 64)}, ["probabilities"])[0]
-        gender = run(self.gender, {"images": _blob(inner, 32)}, ["probabilities"])[0]
-        return gender[:, 0], (age @ np.arange(age.shape[1], dtype=np.float32))
+    def read_chips(self, chips: Sequence[ImageArray]) -> FloatArray:
+        """(n, 18) logits of gender, age and group, from (150, 150, 3) aligned chips.
+
+        Mean of each chip and its mirror image.
+        """
+        small = [cv2.resize(c, (READ_PX, READ_PX), interpolation=cv2.INTER_AREA) for c in chips]
+        both = np.stack([*small, *(c[:, ::-1] for c in small)]).transpose(0, 3, 1, 2)
+        feed = {"faces": np.ascontiguousarray(both, dtype=np.float32)}
+        logits = run(self.attributes, feed, ["logits"])[0].reshape(2, len(chips), -1)
+        return np.asarray(logits.mean(axis=0), dtype=np.float32)
 
 
 def cheek_colours(image: ImageArray, mesh: Mesh) -> tuple[FloatArray, FloatArray]:
@@ -161,13 +148,6 @@ def _gaze(mesh: Mesh) -> dict[str, float]:
         return {}
     gaze = measure_gaze(mesh, mesh.irises)
     return {"gaze_across": gaze.across, "gaze_down": gaze.down}
-
-
-def _blob(chips: Sequence[ImageArray], size: int) -> FloatArray:
-    """RGB HWC uint8 chips -> (n, 3, size, size) float32, centred and scaled."""
-    small = [cv2.resize(c, (size, size), interpolation=cv2.INTER_AREA) for c in chips]
-    blob = (np.stack(small).astype(np.float32) - MEAN_RGB) / 256
-    return np.ascontiguousarray(blob.transpose(0, 3, 1, 2), dtype=np.float32)
 
 
 def _median_lab(image: ImageArray, mesh: Mesh, outline: topo.Indices) -> FloatArray:

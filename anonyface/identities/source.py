@@ -58,6 +58,9 @@ OTHER_GENDER = 0.75
 TRIED, CERTIFIED, FITS = 24, 3, 1.0
 """Portraits rendered at most, portraits that pass the screens before the best of them is taken, and
 the distance for each side asked, in tolerances, that is near enough to take one at once."""
+TURNED_FROM, TURNED_UP_TO, TURN_STEP = 3.0, 15.0, 0.3
+"""Degrees of yaw or pitch by which a portrait may be off, and from which on it is beyond help; in
+between the head is turned once more, by at most this step (see `latents.LONG_STEP`)."""
 MARGIN, PARENTS_MARGIN = 0.015, 0.05
 """What a similarity measured on a portrait must keep from its limit: cut out a little differently,
 the same portrait compares a little differently. Parents keep more: their children vary."""
@@ -216,16 +219,38 @@ class LatentIdentities:
         found = self.search(request, margin=PARENTS_MARGIN, reach=reach)
         measured = 0
         for row in islice(self._passing(found, request, related=True), TRIED):
-            passed = self._measured(found[np.array([row])], request)
+            one = found[np.array([row])]
+            passed = self._measured(one, request)
             if passed is None:
                 continue
             measured += 1
-            identity, off = passed
-            if off < least:
-                best, least = identity, off
-            if off < enough or measured == CERTIFIED:
+            turned = self._turned(one, request, passed[0].look)
+            again = None if turned is None else self._measured(turned, request)
+            for identity, off in (passed, *([again] if again else [])):
+                if off < least:
+                    best, least = identity, off
+            if least < enough or measured == CERTIFIED:
                 break
         return best
+
+    def _turned(
+        self, one: Candidates, request: IdentityRequest, seen: Look | None
+    ) -> Candidates | None:
+        """The same person, aimed as far beyond the pose asked as the portrait fell short of it.
+
+        None where the portrait is turned as asked, or where it is so far off that the person would
+        become another one on the way.
+        """
+        asked = request.look
+        if seen is None:
+            return None
+        off = {name: getattr(seen, name) - getattr(asked, name) for name in ("yaw", "pitch")}
+        worst = max((abs(d) for d in off.values() if not np.isnan(d)), default=0.0)
+        if not TURNED_FROM < worst < TURNED_UP_TO:
+            return None
+        aim = replace(asked, **{n: getattr(asked, n) - d for n, d in off.items()})
+        people = self.model.breed(self.people, one.recipe, aim, longest_step=TURN_STEP)
+        return Candidates(people, one.recipe, one.misfits)
 
     def _measured(
         self, found: Candidates, request: IdentityRequest

@@ -1,8 +1,9 @@
-"""Gender, age and appearance group, read off both identity embeddings and two small networks.
+"""Gender, age and appearance group, read off the face itself and off both identity embeddings.
 
-Identity embeddings know more about how a face reads than the small age and gender networks do, and
-two that are unlike each other more than one: a small perceptron on all of it, trained on FairFace,
-is what the search for a replacement uses.
+Embeddings were learnt on millions of people, the network that looks at the face
+(`training.attributes`) on what is asked here: they err on different faces. So what a small
+perceptron makes of the embeddings and what the network says are added, as log odds, with weights
+fitted to faces that neither of them has seen.
 The group is never reported: it only finds somebody to whom hair, ears and neck fit.
 """
 
@@ -20,6 +21,8 @@ from anonyface.weights import read_weights
 
 AGE_CENTRES = np.array([1, 6, 14, 24.5, 34.5, 44.5, 54.5, 64.5, 76], dtype=np.float32)
 """Middles of FairFace's nine age bins, years."""
+ENDS = (2, 11)
+"""Where gender and age end among the 18 logits: gender, bins of age, groups."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +42,41 @@ class Traits:
 
 @dataclass(frozen=True, eq=False)
 class TraitsModel:
-    """A perceptron with one hidden layer for gender and age, a softmax regression for the group.
+    """Reads the embeddings, and puts together what they and the network say.
 
     Attributes:
-        layers: Its arrays by name, as `training.fit_traits` writes them.
+        layers: Its arrays by name, as `training.fit_traits` writes them: a perceptron with one
+            hidden layer for gender and age, a softmax regression for the group, and "shares",
+            (2, 18), the weight of the embeddings' and of the network's logits.
     """
 
     layers: dict[str, FloatArray]
 
-    def __call__(self, features: FloatArray) -> Traits:
-        """Read the traits off (259,) features from `trait_features`."""
-        part = self.layers
-        x = (features - part["mean"]) / part["spread"]
-        hidden = np.maximum(x @ part["hidden_weight"] + part["hidden_bias"], 0)
-        out = hidden @ part["out_weight"] + part["out_bias"]
-        first = features[: len(part["group_weight"])]
-        gender, age = _shares(out[:2]), _shares(out[2:])
-        group = _shares(first @ part["group_weight"] + part["group_bias"])
+    def __call__(self, features: FloatArray, said: FloatArray) -> Traits:
+        """Read the traits.
+
+        Args:
+            features: (257,) from `trait_features`.
+            said: (18,) logits of the network: gender (male, female), nine bins of age, seven
+                groups.
+        """
+        ours, theirs = self.layers["shares"]
+        logits = ours * self.embedded(features) + theirs * said
+        gender, age, group = (_shares(part) for part in np.split(logits, ENDS))
         return Traits(
             p_female=float(gender[1]),
             age=float(age @ AGE_CENTRES),
             groups=tuple(float(p) for p in group),
         )
+
+    def embedded(self, features: FloatArray) -> FloatArray:
+        """(18,) logits that are read off the embeddings alone, given as `trait_features`."""
+        part = self.layers
+        x = (features - part["mean"]) / part["spread"]
+        hidden = np.maximum(x @ part["hidden_weight"] + part["hidden_bias"], 0)
+        out = hidden @ part["out_weight"] + part["out_bias"]
+        first = features[: len(part["group_weight"])]
+        return np.concatenate([out, first @ part["group_weight"] + part["group_bias"]])
 
 
 def _shares(logits: FloatArray) -> FloatArray:
@@ -79,21 +95,16 @@ def load_traits() -> TraitsModel:
         return TraitsModel({name: data[name] for name in data.files})
 
 
-def trait_features(
-    views: FloatArray, p_female: float, age: float, second: FloatArray
-) -> FloatArray:
-    """Put together what the model reads, each part scaled to about unit variance.
+def trait_features(views: FloatArray, second: FloatArray) -> FloatArray:
+    """Put together what is read off the embeddings, each part scaled to about unit variance.
 
     Args:
         views: (2, 128) embeddings of the chip and of its mirror image.
-        p_female: Answer of the gender network.
-        age: Expected years from the age network.
         second: (128,) what the second encoder says of the face in its surroundings.
 
     Returns:
-        (259,) float32; the group is read off the first 131.
+        (257,) float32; the group is read off the first 129.
     """
     total = views.sum(axis=0)
-    p = min(max(p_female, 1e-3), 1 - 1e-3)
-    rest = [np.log(p / (1 - p)) / 3, (age - 35) / 15, (float(np.linalg.norm(total)) - 2.8) * 3]
-    return np.concatenate([unit(total) * 11, np.array(rest), second * 11]).astype(np.float32)
+    length = (float(np.linalg.norm(total)) - 2.8) * 3
+    return np.concatenate([unit(total) * 11, [length], second * 11]).astype(np.float32)

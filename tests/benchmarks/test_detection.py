@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from anonyface.types import Face
-from benchmarks.contract import ROOT
-from benchmarks.detection import asked_rows, plain_figures
+from benchmarks.contract import ROOT, Asked
+from benchmarks.detection import asked_rows, plain_figures, with_earlier
 from benchmarks.detection_peers import above, pack, plain, product
 from benchmarks.detection_people import Person, class_of, person_figures, utkface_person
 from benchmarks.detection_score import (
@@ -21,9 +22,10 @@ from benchmarks.detection_score import (
     recall,
     taken_at,
     turned_boxes,
+    without_agreed,
 )
 from benchmarks.detection_sheets import DetectionSheets
-from benchmarks.records import build_record, check_record
+from benchmarks.records import build_record, check_record, write_record
 
 BOXES = np.array([[0, 0, 10, 10], [50, 0, 90, 60]], np.float32)
 NONE = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
@@ -65,6 +67,18 @@ def test_false_positives_that_are_surer_cost_precision_and_recall() -> None:
     assert recall(of, 1)["all"].hits == 0
 
 
+def test_what_another_detector_sees_as_well_is_left_out_but_not_doubles() -> None:
+    marked, unmarked, mistake = [0, 0, 50, 50], [100, 0, 150, 50], [200, 0, 250, 50]
+    boxes = np.array([marked, [1, 1, 51, 51], unmarked, mistake], np.float32)
+    found = Found(boxes, np.array([0.9, 0.8, 0.7, 0.6], np.float32))
+    other = Found(boxes[[0, 2]], np.ones(2, np.float32))
+    (rest,) = without_agreed([found], [boxes[:1]], [other], 0.4)
+    assert rest.scores.tolist() == pytest.approx([0.9, 0.8, 0.6])
+    nobody = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    (same,) = without_agreed([found], [boxes[:1]], [nobody], 0.4)
+    assert len(same.scores) == 4
+
+
 def test_recall_by_height() -> None:
     got = recall(curve([found((50, 0, 90, 60, 0.9))], [BOXES], 0.5), 1)
     assert (got["<32 px"].hits, got["<32 px"].of) == (0, 1)
@@ -79,6 +93,24 @@ def test_figures_go_into_a_record() -> None:
     )
     check_record(record)
     assert record["figures"]["find"]["normal"]["iou 0.4"]["as used"]["recall"]["all"]["of"] == 2
+
+
+def test_sections_measured_before_stay_unless_the_models_changed(tmp_path: Path) -> None:
+    def run(section: str, value: float, manifest: str = "a") -> dict[str, Any]:
+        asked = [Asked(section, value, ">=", 0.5)]
+        figures = {section: {"value": value}}
+        found = build_record(
+            "detection", settings={}, counts={"set": 1}, figures=figures, asked=asked
+        )
+        return with_earlier({**found, "weights_manifest_sha256": manifest}, tmp_path)
+
+    write_record(run("find", 0.4), tmp_path)
+    write_record(run("time", 0.6), tmp_path)
+    both = run("find", 0.7)
+    assert both["figures"] == {"find": {"value": 0.7}, "time": {"value": 0.6}}
+    assert {row["what"]: row["met"] for row in both["asked"]} == {"time": True, "find": True}
+    assert set(both["counts"]["measured"]) == {"find", "time"}
+    assert set(run("find", 0.7, "b")["figures"]) == {"find"}
 
 
 def test_what_was_not_measured_is_not_asked() -> None:

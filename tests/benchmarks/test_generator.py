@@ -32,7 +32,7 @@ from benchmarks.generator_pairs import Bar, alike, compared, mixed_job, pair_tab
 from benchmarks.generator_pose import by_band, errors, pose_wishes, shares
 from benchmarks.generator_sheets import CAPTION_PX, TILE_PX, lay_out, write_numbered
 from benchmarks.generator_speed import as_request
-from benchmarks.generator_teachers import Said, fit_classes, said_by
+from benchmarks.generator_teachers import Said, Together, fit_classes, said_by
 from benchmarks.judges import Judge
 from benchmarks.readers import AGES_FROM
 from benchmarks.regression import apply_map
@@ -138,6 +138,22 @@ def test_a_fit_finds_classes_and_gives_rare_ones_a_voice(rng: np.random.Generato
     sure = np.array([48, 0, 3.4, 1, 0, 1], np.float32)
     assert said_by(fit, sure) == Said(True, 2)
     assert said_by(fit, np.full(6, np.nan, np.float32)) is None
+
+
+def test_encoders_together_say_all_that_each_says(tmp_path: Path) -> None:
+    def judge(name: str, vector: list[float], *, inside: bool = False) -> Judge:
+        values = np.array(vector, np.float32)
+        return Judge(name, lambda image, points: values, len(vector), "cosine", inside, version="1")
+
+    both = Together.of([judge("a", [3, 4]), judge("b", [0, 2, 0])])
+    image, points = np.zeros((9, 9, 3), np.uint8), np.ones((5, 2), np.float32)
+    want = [0.6, 0.8, 0, 1, 0]
+    assert both(image, points).tolist() == pytest.approx(want)
+    table = both.all([image, image], [points, None], tmp_path)
+    assert table[0].tolist() == pytest.approx(want)
+    assert np.isnan(table[1]).all()
+    assert not both.used_inside
+    assert Together.of([judge("a", [1]), judge("b", [1], inside=True)]).used_inside
 
 
 def test_pose_shares_want_five_degrees_of_each() -> None:

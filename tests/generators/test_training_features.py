@@ -15,42 +15,12 @@ from generators.errors import CheckpointCorrupt  # noqa: E402
 from generators.features import FixedConv, build_features, load_features  # noqa: E402
 from training.convert.sources import ORIGINS  # noqa: E402
 
-BLOCKS = [
-    # features in, out, expansion, kernel
-    (32, 16, 1, 3),
-    *[(16, 24, 6, 3), (24, 24, 6, 3)],
-    *[(24, 40, 6, 5), (40, 40, 6, 5)],
-    *[(40, 80, 6, 3), (80, 80, 6, 3), (80, 80, 6, 3)],
-    *[(80, 112, 6, 5), (112, 112, 6, 5), (112, 112, 6, 5)],
-    *[(112, 192, 6, 5), (192, 192, 6, 5), (192, 192, 6, 5), (192, 192, 6, 5)],
-    (192, 320, 6, 3),
-]
+from ..feature_weights import made_up_tensors  # noqa: E402
 
 
 @pytest.fixture
 def tensors() -> dict[str, Tensor]:
-    rng = torch.Generator().manual_seed(0)
-    result: dict[str, Tensor] = {}
-
-    def conv(name: str, norm: str, *shape: int) -> None:
-        scale = (shape[1] * shape[2] * shape[3]) ** -0.5
-        result[f"{name}.weight"] = torch.randn(*shape, generator=rng) * scale
-        for part in ("weight", "running_var"):
-            result[f"{norm}.{part}"] = torch.rand(shape[0], generator=rng) + 0.5
-        for part in ("bias", "running_mean"):
-            result[f"{norm}.{part}"] = torch.randn(shape[0], generator=rng)
-        result[f"{norm}.num_batches_tracked"] = torch.tensor(1)
-
-    conv("_conv_stem", "_bn0", 32, 3, 3, 3)
-    for index, (inner, out, expansion, kernel) in enumerate(BLOCKS):
-        name, wide = f"_blocks.{index}", inner * expansion
-        if expansion > 1:
-            conv(f"{name}._expand_conv", f"{name}._bn0", wide, inner, 1, 1)
-        conv(f"{name}._depthwise_conv", f"{name}._bn1", wide, 1, kernel, kernel)
-        conv(f"{name}._project_conv", f"{name}._bn2", out, wide, 1, 1)
-    conv("_conv_head", "_bn1", 1280, 320, 1, 1)
-    result["_fc.weight"], result["_fc.bias"] = torch.zeros(1000, 1280), torch.zeros(1000)
-    return result
+    return made_up_tensors()
 
 
 def test_features_and_maps_have_their_shapes(tensors: dict[str, Tensor]) -> None:

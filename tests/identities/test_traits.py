@@ -61,8 +61,45 @@ def test_both_encoders_count_for_gender_and_age_the_first_for_the_group() -> Non
     views, second, other = (rng.normal(size=s).astype(np.float32) for s in ((2, 128), 128, 128))
     views = unit(views) * np.float32(2)  # about as long as dlib's
     model: TraitsModel = load_traits()
-    a = model(trait_features(views, 0.5, 35.0, unit(second)))
-    b = model(trait_features(views, 0.5, 35.0, unit(other)))
+    said = np.zeros(18, np.float32)
+    a = model(trait_features(views, unit(second)), said)
+    b = model(trait_features(views, unit(other)), said)
     assert a.groups == b.groups
     assert a.p_female != b.p_female
     assert a.age != b.age
+
+
+def test_what_the_network_says_counts_for_every_trait() -> None:
+    rng = np.random.default_rng(1)
+    views = unit(rng.normal(size=(2, 128)).astype(np.float32)) * np.float32(2)
+    features = trait_features(views, unit(rng.normal(size=128).astype(np.float32)))
+    model = load_traits()
+    neutral, sure = np.zeros(18, np.float32), np.zeros(18, np.float32)
+    sure[[1, 10, 13]] = 6  # female, over 70, the third group
+    a, b = model(features, neutral), model(features, sure)
+    assert b.p_female > a.p_female
+    assert b.age > a.age
+    assert b.groups[2] > a.groups[2]
+
+
+def test_embeddings_and_network_are_added_as_log_odds() -> None:
+    """With shares of 1 and nothing from the embeddings the answer is the softmax of the logits."""
+    layers = dict(load_traits().layers)
+    layers["shares"] = np.repeat(np.float32([[0.0], [1.0]]), 18, axis=1)
+    said = np.zeros(18, np.float32)
+    said[:2] = np.log([0.25, 0.75])
+    said[2:11] = np.log(np.full(9, 1e-9))
+    said[6] = 0.0  # 40-49
+    traits = TraitsModel(layers)(np.zeros(257, np.float32), said)
+    assert traits.p_female == pytest.approx(0.75, abs=1e-5)
+    assert traits.age == pytest.approx(44.5, abs=1e-2)
+    assert traits.groups == pytest.approx([1 / 7] * 7, abs=1e-5)
+
+
+def test_chips_are_read_alone_and_together_alike() -> None:
+    rng = np.random.default_rng(2)
+    chips = [rng.integers(0, 256, (150, 150, 3), dtype=np.uint8) for _ in range(2)]
+    looks = LookReader()
+    both = looks.read_chips(chips)
+    assert both.shape == (2, 18)
+    np.testing.assert_allclose(looks.read_chips(chips[1:])[0], both[1], atol=1e-3)

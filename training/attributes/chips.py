@@ -40,12 +40,6 @@ class Chips:
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
 
-    def split(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the numbers of the faces to train on, and of those held out."""
-        order = np.random.default_rng(20).permutation(len(self.rows))
-        count = min(HELD_OUT, len(order) // 5)
-        return np.sort(order[count:]), np.sort(order[:count])
-
     def face(self, number: int, rng: np.random.Generator | None = None) -> ImageArray:
         """(128, 128, 3) RGB uint8; with randomness degraded, turned, moved, mirrored, patched."""
         pixels, points = self.pixels[number], self.landmarks[number]
@@ -62,6 +56,13 @@ class Chips:
             x, y = rng.integers(0, SIDE - width), rng.integers(0, SIDE - height)
             out[y : y + height, x : x + width] = rng.integers(0, 256, 3)
         return out
+
+
+def split(found: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which of the faces found in the training set are trained on, and which held out."""
+    order = np.random.default_rng(20).permutation(found)
+    count = min(HELD_OUT, found // 5)
+    return np.sort(order[count:]), np.sort(order[:count])
 
 
 def _aligned(
@@ -91,7 +92,8 @@ def load(path: Path, cache: Path) -> Chips:
     folder = cache / f"chips-{path.stem}"
     if not (folder / "rows.npy").exists():
         _read(path, folder)
-    return Chips(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS))
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    return Chips(pixels, *(np.load(folder / f"{name}.npy") for name in _ARRAYS[1:]))
 
 
 _ARRAYS = ("pixels", "landmarks", "labels", "rows")
@@ -101,7 +103,7 @@ def _read(path: Path, folder: Path) -> None:
     """Write what was read; "rows" last, which says that all is there."""
     with zipfile.ZipFile(path) as archive:
         count = len(archive.read(_labels_of(archive)).splitlines()) - 1
-    # Room for all at once: kept one by one between larger temporaries they would take 20 times that.
+    # Room for all at once: one by one, between larger temporaries, they would take 20 times that.
     pixels = np.empty((count, STORED_PX, STORED_PX, 3), dtype=np.uint8)
     landmarks = np.empty((count, 5, 2), dtype=np.float32)
     labels, rows = np.empty((count, 3), dtype=np.int64), np.empty(count, dtype=np.int64)

@@ -6,13 +6,13 @@ see edges and colours, which faces are made of as well, and cost half of a step.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from generators.features import POOLED, FixedConv, load_features
+from generators.features import POOLED, FeatureNetwork, FixedConv
 from training.fairface import GROUPS
 from training.retinaface.ages import AGES
 
@@ -35,13 +35,13 @@ class AttributeNetwork(nn.Module):
     """Reads gender, age and group off aligned faces.
 
     Args:
-        cache: Folder that keeps the package with the ImageNet weights.
+        backbone: Its weights are copied: `generators.features.load_features`.
         dropout: Share of the pooled features left out in training.
     """
 
-    def __init__(self, cache: Path, *, dropout: float = 0.3) -> None:
+    def __init__(self, backbone: FeatureNetwork, *, dropout: float = 0.3) -> None:
         super().__init__()
-        self.backbone = load_features(cache)
+        self.backbone = copy.deepcopy(backbone)
         for module in self.backbone.modules():
             if isinstance(module, FixedConv):
                 _make_trainable(module)

@@ -8,6 +8,7 @@ part.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import math
 import time
@@ -24,8 +25,9 @@ from tqdm import tqdm
 
 from anonyface.errors import InputError
 from generators.ema import update_average
+from generators.features import FeatureNetwork, load_features
 from generators.state import load_state, save_state
-from training.attributes.chips import Chips, load
+from training.attributes.chips import Chips, load, split
 from training.attributes.network import Answers, AttributeNetwork, to_input
 from training.retinaface.ages import class_probabilities
 from training.retinaface.faces import label_bins
@@ -67,18 +69,17 @@ class Run:
     """A network in training, its running average and its optimiser.
 
     Args:
-        cache: Keeps the ImageNet weights.
+        backbone: With the weights it starts from.
         steps: In all, for the learning rate.
         seed: Of the new heads.
     """
 
-    def __init__(self, cache: Path, *, steps: int, seed: int = 0) -> None:
+    def __init__(self, backbone: FeatureNetwork, *, steps: int, seed: int = 0) -> None:
         torch.manual_seed(seed)
         self.steps, self.done = steps, 0
-        self.network = AttributeNetwork(cache).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = AttributeNetwork(cache).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average.load_state_dict(self.network.state_dict())
-        self.average.eval().requires_grad_(False)
+        self.network = AttributeNetwork(backbone)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         backbone, heads = self.network.parameters_by_rate()
         self.optimiser = torch.optim.AdamW(
             [{"params": backbone, "peak": BACKBONE_RATE}, {"params": heads, "peak": HEADS_RATE}],
@@ -100,7 +101,7 @@ class Run:
         self.optimiser.step()
         self.done += 1
         update_average(self.average, self.network, decay=min(AVERAGED, self.done / (self.done + 9)))
-        return float(value)
+        return float(value.detach())
 
     def save(self, folder: Path, history: list[dict[str, float]]) -> None:
         """Write what a later leg needs, and what was measured."""
@@ -153,13 +154,11 @@ def answers(
         some = numbers[start : start + BATCH]
         faces = to_input(torch.from_numpy(np.stack([chips.face(i) for i in some])))
         pairs = network(faces), network(faces.flip(3))
-        parts.append(
-            Answers(*((getattr(pairs[0], n) + getattr(pairs[1], n)) / 2 for n in _NAMES))
-        )
-    return {n: torch.cat([getattr(p, n) for p in parts]).numpy() for n in _NAMES}
+        parts.append(Answers(*((getattr(pairs[0], n) + getattr(pairs[1], n)) / 2 for n in NAMES)))
+    return {n: torch.cat([getattr(p, n) for p in parts]).numpy() for n in NAMES}
 
 
-_NAMES = ("gender", "age", "group")
+NAMES = ("gender", "age", "group")
 
 
 def accuracy(said: dict[str, NDArray[np.float32]], labels: NDArray[np.int64]) -> dict[str, float]:
@@ -182,7 +181,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="keeps faces and start weights")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop the leg after so long")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end the leg after so long")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -190,8 +189,8 @@ def main() -> None:
         raise InputError(f"{args.out} holds {'no' if args.resume else 'a'} run")
     args.out.mkdir(parents=True, exist_ok=True)
     chips = load(args.train, args.cache)
-    train, held = chips.split()
-    run = Run(args.cache, steps=args.epochs * (len(train) // BATCH))
+    train, held = split(len(chips.rows))
+    run = Run(load_features(args.cache), steps=args.epochs * (len(train) // BATCH))
     history = run.resume(args.out) if args.resume else []
     start = time.monotonic()
     for epoch in range(len(history), args.epochs):

