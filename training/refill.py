@@ -33,6 +33,8 @@ PSI = (0.7, 1.0)
 MIN_SOUND = 0.75
 """Probability of no artefact that the regressors must predict: the portraits themselves are not
 judged here, so it is higher than the pool's own limit."""
+MIN_KEPT = 0.52
+"""How clear of hair and how sound somebody must read to stay."""
 OLD_FROM, YOUNG_UP_TO = 60.0, 9.0
 OLDEST, YOUNGEST = 100, 20
 """Portraits rendered of each gender and group: the oldest, and the youngest."""
@@ -124,6 +126,8 @@ def main() -> None:
         np.concatenate([embeddings, *(read.embedding[None] for _, read, _ in added)]),
         np.concatenate([labels, *(row_of(read, s)[None] for _, read, s in added)]),
     )
+    worn = (people.column("clear") > MIN_KEPT) & (people.column("sound") > MIN_KEPT)
+    people = people[np.flatnonzero(worn)]
     path = WEIGHTS / "pool.npz"
     np.savez(
         path,

@@ -89,7 +89,7 @@ def test_embeddings_and_network_are_added_as_log_odds() -> None:
     said = np.zeros(18, np.float32)
     said[:2] = np.log([0.25, 0.75])
     said[2:11] = np.log(np.full(9, 1e-9))
-    said[6] = 0.0  # 40-49
+    said[7] = 0.0  # 40-49
     traits = TraitsModel(layers)(np.zeros(257, np.float32), said)
     assert traits.p_female == pytest.approx(0.75, abs=1e-5)
     assert traits.age == pytest.approx(44.5, abs=1e-2)
