@@ -60,6 +60,7 @@ def to_onnx(network: AttributeNetwork) -> onnx.ModelProto:
     """Convert, with any number of faces."""
     out, example = io.BytesIO(), torch.zeros(2, 3, SIDE, SIDE)
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sides are fixed
         warnings.simplefilter("ignore", DeprecationWarning)  # of the exporter that needs no package
         torch.onnx.export(
             Reader(network).eval(),
