@@ -17,7 +17,8 @@ from generators.features import load_features
 from generators.state import load_state
 from training.attributes.chips import load, split
 from training.attributes.network import SIDE, AttributeNetwork
-from training.attributes.train import NAMES, STATE, accuracy, answers
+from training.attributes.train import NAMES, accuracy, answers
+from training.averaged import STATE
 from training.convert.onnx_tools import run_onnx, save, store_half
 from training.manifest import WEIGHTS, record
 

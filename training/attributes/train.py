@@ -8,8 +8,6 @@ part.
 from __future__ import annotations
 
 import argparse
-import copy
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -24,11 +22,10 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from anonyface.errors import InputError
-from generators.ema import update_average
 from generators.features import FeatureNetwork, load_features
-from generators.state import load_state, save_state
 from training.attributes.chips import Chips, load, split
 from training.attributes.network import Answers, AttributeNetwork, to_input
+from training.averaged import STATE, AveragedRun
 from training.retinaface.ages import class_probabilities
 from training.retinaface.faces import label_bins
 from training.retinaface.reading_loss import loss_of, smooth
@@ -39,7 +36,6 @@ BACKBONE_RATE, HEADS_RATE, DECAY = 6e-4, 2e-3, 0.05
 WARM_UP = 200
 GROUP_WEIGHT = 0.4
 AVERAGED = 0.998
-STATE, HISTORY = "state.safetensors", "history.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +61,7 @@ def loss(said: Answers, labels: Tensor) -> Tensor:
     return loss_of(Reading(said.gender, said.age), targets) + GROUP_WEIGHT * group
 
 
-class Run:
+class Run(AveragedRun[AttributeNetwork]):
     """A network in training, its running average and its optimiser.
 
     Args:
@@ -76,60 +72,21 @@ class Run:
 
     def __init__(self, backbone: FeatureNetwork, *, steps: int, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self.steps, self.done = steps, 0
-        self.network = AttributeNetwork(backbone)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        backbone, heads = self.network.parameters_by_rate()
-        self.optimiser = torch.optim.AdamW(
-            [{"params": backbone, "peak": BACKBONE_RATE}, {"params": heads, "peak": HEADS_RATE}],
-            weight_decay=DECAY,
+        network = AttributeNetwork(backbone)
+        trained, heads = network.parameters_by_rate()
+        super().__init__(
+            network,
+            [(trained, BACKBONE_RATE), (heads, HEADS_RATE)],
+            steps=steps,
+            decay=DECAY,
+            warm_up=WARM_UP,
+            averaged=AVERAGED,
         )
 
     def step(self, faces: Tensor, labels: Tensor) -> float:
         """Learn one batch; return its loss."""
-        warm = min(1.0, (self.done + 1) / WARM_UP)
-        fall = (1 + math.cos(math.pi * min(1.0, self.done / self.steps))) / 2
-        for part in self.optimiser.param_groups:
-            part["lr"] = part["peak"] * warm * max(fall, 0.01)
         self.network.train()
-        value = loss(self.network(faces), labels)
-        self.optimiser.zero_grad()
-        value.backward()
-        trained = [p for part in self.optimiser.param_groups for p in part["params"]]
-        torch.nn.utils.clip_grad_norm_(trained, 2.0)
-        self.optimiser.step()
-        self.done += 1
-        update_average(self.average, self.network, decay=min(AVERAGED, self.done / (self.done + 9)))
-        return float(value.detach())
-
-    def save(self, folder: Path, history: list[dict[str, float]]) -> None:
-        """Write what a later leg needs, and what was measured."""
-        tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
-        tensors |= {f"average.{n}": t for n, t in self.average.state_dict().items()}
-        for key, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{key}.{n}": t for n, t in values.items()}
-        facts: dict[str, object] = {"done": self.done, "steps": self.steps, "history": history}
-        save_state(folder / STATE, tensors, facts, precision="full")
-        (folder / HISTORY).write_text(json.dumps(history, indent=1) + "\n")
-
-    def resume(self, folder: Path) -> list[dict[str, float]]:
-        """Go on with what `save` wrote; return what was measured so far."""
-        tensors, facts = load_state(folder / STATE)
-        for name, module in (("network.", self.network), ("average.", self.average)):
-            module.load_state_dict(_under(tensors, name))
-        self.done, history = facts["done"], facts["history"]  # type: ignore[assignment]
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under(tensors, "optimiser.").items():
-            key, _, part = name.partition(".")
-            state.setdefault(int(key), {})[part] = tensor
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
-        return history  # type: ignore[return-value]
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        return self.learn(loss(self.network(faces), labels))
 
 
 def batches(

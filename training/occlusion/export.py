@@ -22,12 +22,13 @@ from anonyface.landmarks.occlusion import is_masked, to_grid
 from anonyface.types import Mesh, Occlusion
 from generators.features import load_features
 from generators.state import load_state
+from training.averaged import STATE
 from training.convert.onnx_tools import rename, save, store_half
 from training.manifest import WEIGHTS, record
 from training.occlusion.faces import Faces, load
 from training.occlusion.network import Exported, OcclusionNetwork
 from training.occlusion.scenes import Painter, seen
-from training.occlusion.train import CLASSES, STATE, Scenes
+from training.occlusion.train import CLASSES, Scenes
 
 OPSET = 17
 SCENES, PAIRS = 600, 500

@@ -8,7 +8,6 @@ on faces held out of the training set say how it goes.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from pathlib import Path
@@ -21,9 +20,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from anonyface.errors import InputError
-from generators.ema import update_average
 from generators.features import load_features
-from generators.state import load_state, save_state
+from training.averaged import STATE, AveragedRun
 from training.occlusion.faces import load
 from training.occlusion.network import OcclusionNetwork, to_input
 from training.occlusion.scenes import Painter, Scene
@@ -35,7 +33,6 @@ AVERAGED = 0.995
 SAVED_EVERY = 100
 """Steps between two states that are written."""
 HELD_SCENES = 240
-STATE, HISTORY = "state.safetensors", "history.json"
 CLASSES = ("bare", "in front", "worn")
 
 
@@ -81,7 +78,7 @@ def loss(logits: Tensor, truth: Tensor) -> Tensor:
     return (surprise * known).sum() / known.sum().clamp_min(1)
 
 
-class Run:
+class Run(AveragedRun[OcclusionNetwork]):
     """A network in training, its running average and its optimiser.
 
     Args:
@@ -92,66 +89,21 @@ class Run:
 
     def __init__(self, cache: Path, *, steps: int, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self.steps, self.done = steps, 0
-        self.network, self.average = (
-            OcclusionNetwork(load_features(cache)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for _ in range(2)
-        )
-        self.average.load_state_dict(self.network.state_dict())
-        self.average.eval().requires_grad_(False)
-        backbone, decoder = self.network.parameters_by_rate()
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": backbone, "peak": BACKBONE_RATE},
-                {"params": decoder, "peak": DECODER_RATE},
-            ],
-            weight_decay=DECAY,
+        network = OcclusionNetwork(load_features(cache))
+        backbone, decoder = network.parameters_by_rate()
+        super().__init__(
+            network,
+            [(backbone, BACKBONE_RATE), (decoder, DECODER_RATE)],
+            steps=steps,
+            decay=DECAY,
+            warm_up=WARM_UP,
+            averaged=AVERAGED,
         )
 
     def step(self, pixels: Tensor, truth: Tensor) -> float:
         """Learn one batch; return its loss."""
-        warm = min(1.0, (self.done + 1) / WARM_UP)
-        fall = (1 + math.cos(math.pi * min(1.0, self.done / self.steps))) / 2
-        for part in self.optimiser.param_groups:
-            part["lr"] = part["peak"] * warm * max(fall, 0.01)
         self.network.train()
-        value = loss(self.network(to_input(pixels)), truth)
-        self.optimiser.zero_grad()
-        value.backward()
-        trained = [p for part in self.optimiser.param_groups for p in part["params"]]
-        torch.nn.utils.clip_grad_norm_(trained, 2.0)
-        self.optimiser.step()
-        self.done += 1
-        update_average(self.average, self.network, decay=min(AVERAGED, self.done / (self.done + 9)))
-        return float(value.detach())
-
-    def save(self, folder: Path, history: list[dict[str, float]]) -> None:
-        """Write what a later leg needs, and what was measured."""
-        tensors = {f"network.{n}": t for n, t in self.network.state_dict().items()}
-        tensors |= {f"average.{n}": t for n, t in self.average.state_dict().items()}
-        for key, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{key}.{n}": t for n, t in values.items()}
-        facts: dict[str, object] = {"done": self.done, "steps": self.steps, "history": history}
-        save_state(folder / STATE, tensors, facts, precision="full")
-        (folder / HISTORY).write_text(json.dumps(history, indent=1) + "\n")
-
-    def resume(self, folder: Path) -> list[dict[str, float]]:
-        """Go on with what `save` wrote; return what was measured so far."""
-        tensors, facts = load_state(folder / STATE)
-        for name, module in (("network.", self.network), ("average.", self.average)):
-            module.load_state_dict(_under(tensors, name))
-        self.done, history = facts["done"], facts["history"]  # type: ignore[assignment]
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under(tensors, "optimiser.").items():
-            key, _, part = name.partition(".")
-            state.setdefault(int(key), {})[part] = tensor
-        groups = self.optimiser.state_dict()["param_groups"]
-        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
-        return history  # type: ignore[return-value]
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        return self.learn(loss(self.network(to_input(pixels)), truth))
 
 
 @torch.no_grad()
