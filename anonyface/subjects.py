@@ -10,7 +10,7 @@ from anonyface.identities.looks import LookReader
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.landmarks.mesh import FaceMesh, has_strayed
-from anonyface.landmarks.occlusion import OcclusionReader
+from anonyface.landmarks.occlusion import OcclusionReader, front_share
 from anonyface.landmarks.skin import face_skin
 from anonyface.protocols import Encoder
 from anonyface.types import Face, FloatArray, ImageArray, Look, Mesh
@@ -18,6 +18,8 @@ from anonyface.verification.encoder import DlibEncoder, UpperFace, similarity, u
 from anonyface.verification.signature import Signature
 
 SURE_PRESENCE = 0.5
+BEHIND_FROM = 0.3
+"""Share of a face that is hidden from which on it is behind what it touches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,15 +127,17 @@ def outlines_in_front(
 ) -> tuple[FloatArray, ...]:
     """Return the outlines of the faces that hide part of an unreadable one.
 
-    A face whose own mesh is sure hides nobody's cover: it may be the one in front. One that can't
-    be read is behind the larger faces that can.
+    A face whose own mesh is sure hides nobody's cover: it may be the one in front, unless much of
+    it is seen to be hidden. That, or one that can't be read, is behind the larger faces that can.
 
     Args:
         number: The face that is to be covered.
         subjects: All faces of the photo.
     """
     own = subjects[number] if number < len(subjects) else None
-    if not isinstance(own, Subject) or own.outline is not None:
+    if not isinstance(own, Subject):
+        return ()
+    if own.outline is not None and front_share(own.mesh) < BEHIND_FROM:
         return ()
     others = (s for s in subjects if isinstance(s, Subject) and s.face.size > own.face.size)
     return tuple(outline for s in others if (outline := s.outline) is not None)

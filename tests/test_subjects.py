@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from anonyface.landmarks import topology as topo
 from anonyface.landmarks.mesh import five_points
 from anonyface.redaction import cover_face
 from anonyface.subjects import Subject, outlines_in_front
-from anonyface.types import Face, Look, Mesh
+from anonyface.types import Face, Look, Mesh, Occlusion
 
 LOOK = Look(
     p_female=0.5, age=30, skin_tone=40, yaw=0, pitch=0, roll=0, mouth_open=0, smile=0.5,
@@ -68,6 +70,17 @@ def test_only_an_unreadable_face_is_behind_others() -> None:
     assert outlines_in_front(1, [near, child]) == ()
     assert outlines_in_front(1, [FaceError("no", stage="landmarks"), hidden]) == ()
     assert outlines_in_front(5, [near, hidden]) == ()
+
+
+def test_a_face_that_is_seen_to_be_hidden_is_behind_though_its_mesh_is_sure() -> None:
+    near, behind = subject(100, 90), subject(150, 80)
+    assert outlines_in_front(1, [near, behind]) == ()
+    matrix = np.array([[0.8, 0, 32 - 0.8 * 150], [0, 0.8, 32 - 0.8 * 100]])
+    nothing, left = np.zeros((64, 64), np.float32), np.zeros((64, 64), np.float32)
+    left[:, :32] = 1
+    for front, count in ((left, 1), (nothing, 0)):
+        seen = replace(behind.mesh, occlusion=Occlusion(front, nothing, matrix))
+        assert len(outlines_in_front(1, [near, replace(behind, mesh=seen)])) == count
 
 
 def test_a_cover_does_not_reach_into_the_face_in_front() -> None:

@@ -122,12 +122,24 @@ def worn_share(mesh: Mesh) -> float:
     """
     if mesh.occlusion is None:
         return 0.0
-    lower = _lower_face(mesh, mesh.occlusion)
+    lower = _inside(mesh, mesh.occlusion, LOWER_FACE)
     if not lower.any():
         return 0.0
     worn, front = mesh.occlusion.worn[lower].mean(), mesh.occlusion.front[lower].mean()
     seen = 1 - float(front)
     return float(worn) / seen if seen > SEEN_FROM else 0.0
+
+
+def front_share(mesh: Mesh) -> float:
+    """Share in [0, 1] of a face before which something lies that is not worn; 0 if nobody looked.
+
+    Args:
+        mesh: A mesh with what lies in front of it.
+    """
+    if mesh.occlusion is None:
+        return 0.0
+    face = _inside(mesh, mesh.occlusion, topo.FACE_OVAL)
+    return float(mesh.occlusion.front[face].mean()) if face.any() else 0.0
 
 
 def is_masked(mesh: Mesh) -> bool:
@@ -193,10 +205,10 @@ def hidden_part(mesh: Mesh, pixels: ImageArray) -> FloatArray:
     return np.asarray(np.clip((drawn - low) / (high - low), 0, 1), dtype=np.float32)
 
 
-def _lower_face(mesh: Mesh, occlusion: Occlusion) -> BoolArray:
-    """(64, 64) which points of the grid lie on the lower face."""
+def _inside(mesh: Mesh, occlusion: Occlusion, where: topo.Indices) -> BoolArray:
+    """(64, 64) which points of the grid lie in the hull of some points of the mesh."""
     turn, shift = occlusion.matrix[:, :2], occlusion.matrix[:, 2]
-    placed = mesh.points[LOWER_FACE, :2].astype(np.float64) @ turn.T + shift
+    placed = mesh.points[where, :2].astype(np.float64) @ turn.T + shift
     hull = cv2.convexHull(placed.astype(np.float32))
     inside = np.zeros((GRID_PX, GRID_PX), dtype=np.uint8)
     fixed = np.round(hull * (1 << _SUBPIXEL)).astype(np.int32)
