@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCKS = [
     # features in, out, expansion, kernel
@@ -19,6 +21,8 @@ BLOCKS = [
 
 def made_up_tensors() -> dict[str, Tensor]:
     """The 296 tensors of EfficientNet-lite0 by their published names, with random values."""
+    import torch  # here: doctests are collected without it, too
+
     rng = torch.Generator().manual_seed(0)
     result: dict[str, Tensor] = {}
 
