@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+pytest.importorskip("torch", reason="training needs the extra 'train' (torch)")
+pytest.importorskip("sklearn", reason="training needs the extra 'train' (scikit-learn)")
+
 from anonyface.identities.people import portrait_face
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.mesh import FaceMesh
