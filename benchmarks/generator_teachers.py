@@ -111,7 +111,8 @@ class Together(Judge):
 
     @classmethod
     def of(cls, parts: Sequence[Judge]) -> Together:
-        """Join networks."""
+        """Join networks; what the sequence gets later takes no part."""
+        parts = tuple(parts)
 
         def embed(image: ImageArray, landmarks: FloatArray) -> FloatArray:
             return np.concatenate([unit(p(image, landmarks)) for p in parts])
@@ -124,7 +125,7 @@ class Together(Judge):
             any(p.used_inside for p in parts),
             "side by side",
             " ".join(f"{p.name} {p.version}" for p in parts),
-            parts=tuple(parts),
+            parts=parts,
         )
 
     def all(

@@ -145,7 +145,9 @@ def test_encoders_together_say_all_that_each_says(tmp_path: Path) -> None:
         values = np.array(vector, np.float32)
         return Judge(name, lambda image, points: values, len(vector), "cosine", inside, version="1")
 
-    both = Together.of([judge("a", [3, 4]), judge("b", [0, 2, 0])])
+    every = [judge("a", [3, 4]), judge("b", [0, 2, 0])]
+    both = Together.of(every)
+    every.append(both)
     image, points = np.zeros((9, 9, 3), np.uint8), np.ones((5, 2), np.float32)
     want = [0.6, 0.8, 0, 1, 0]
     assert both(image, points).tolist() == pytest.approx(want)
