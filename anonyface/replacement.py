@@ -31,7 +31,7 @@ from anonyface.verification.encoder import similarity
 from anonyface.verification.signature import Signature
 from anonyface.verification.thresholds import EncoderName, match_threshold
 
-NEAR_TRIES, FAR_TRIES = 3, 2
+NEAR_TRIES, FAR_TRIES = 3, 5
 """Redraws before a face is covered: first from among those who fit nearly as well as the first
 choice, then from all."""
 SHORT_LIST, LONG_LIST = 9, 40
