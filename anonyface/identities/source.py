@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import islice
 from numbers import Integral
@@ -51,19 +51,20 @@ PARENTS, CHILDREN = 24, 256
 NEAREST = 80
 """People of the pool, for each side, who are offered as they are: not as fitting as the children,
 but not related to each other."""
-FARTHER = 4
-"""How many times as many people and parents are considered if nobody of these was left."""
+CLEARLY = 0.25
+"""How far the probability of female of a parent may be from what is asked: children of people who
+hardly read as women read as men, old ones above all."""
 OTHER_GENDER = 0.75
 """Distance of the probability of female from 0 or 1 as asked that is clearly the other gender."""
-TRIED, CERTIFIED, FITS = 24, 3, 1.0
+TRIED, CERTIFIED, FITS = 16, 3, 1.0
 """Portraits rendered at most, portraits that pass the screens before the best of them is taken, and
 the distance for each side asked, in tolerances, that is near enough to take one at once."""
 TURNED_FROM, TURNED_UP_TO, TURN_STEP = 3.0, 15.0, 0.3
 """Degrees of yaw or pitch by which a portrait may be off, and from which on it is beyond help; in
 between the head is turned once more, by at most this step (see `latents.LONG_STEP`)."""
-MARGIN, PARENTS_MARGIN = 0.015, 0.05
+MARGIN = 0.015
 """What a similarity measured on a portrait must keep from its limit: cut out a little differently,
-the same portrait compares a little differently. Parents keep more: their children vary."""
+the same portrait compares a little differently."""
 BARE_EYES = 28.0
 """Shade of eyes behind clear glasses: nobody asks for sunglasses."""
 RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.37, 0.05
@@ -78,6 +79,31 @@ SPREAD = 0.45
 LARGE_FACE_PX = 170
 """Faces from here on get a 1024-px portrait; below, 256 px hold all the photo can show."""
 CACHE_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Parents:
+    """Who may be a parent of those who are offered.
+
+    Attributes:
+        margin: What they keep from the limits of similarity.
+        reach: How many times as many of them are considered as otherwise.
+        clearly: Whether they surely have the gender asked.
+    """
+
+    margin: float = 0.0
+    reach: int = 1
+    clearly: bool = False
+
+
+ANYBODY = Parents()
+PARENTS_OF_CERTIFIED = (
+    Parents(margin=0.05, clearly=True),
+    Parents(margin=MARGIN, reach=4, clearly=True),
+    Parents(margin=MARGIN, reach=4),
+)
+"""One after the other until somebody passes. Parents keep more than their children must: those
+vary."""
 
 
 class LatentIdentities:
@@ -200,23 +226,19 @@ class LatentIdentities:
         for number in np.random.SeedSequence(seed).generate_state(n, np.uint64):
             given = [asked.taken, *(i.embedding[None] for i in found)]
             one = replace(asked, seed=int(number >> 1), taken=np.concatenate(given))
-            identity = self._certified(one) or self._certified(one, reach=FARTHER)
+            tries = (self._certified(one, parents) for parents in PARENTS_OF_CERTIFIED)
+            identity = next((identity for identity in tries if identity is not None), None)
             if identity is None:
                 raise NobodyLeft(found, n)
             found.append(identity)
         return found
 
-    def _certified(self, request: IdentityRequest, *, reach: int = 1) -> Identity | None:
-        """The best of a few whose portraits pass the screens; the first that fits well.
-
-        Args:
-            request: What is asked.
-            reach: How many times as many are considered as otherwise.
-        """
+    def _certified(self, request: IdentityRequest, parents: Parents) -> Identity | None:
+        """The best of a few whose portraits pass the screens; the first that fits well."""
         best, least = None, np.inf
         asked = sum(not np.isnan(getattr(request.look, name)) for name in TOLERANCE)
         enough = FITS * np.sqrt(asked)
-        found = self.search(request, margin=PARENTS_MARGIN, reach=reach)
+        found = self.search(request, parents)
         measured = 0
         for row in islice(self._passing(found, request, related=True), TRIED):
             one = found[np.array([row])]
@@ -304,22 +326,24 @@ class LatentIdentities:
         people = self.model.breed(self.people, recipe, request.look, longest_step=LONG_STEP)
         return self._offer(Candidates(people, recipe, np.zeros(1, np.float32)), 0, request)
 
-    def search(
-        self, request: IdentityRequest, *, margin: float = 0.0, reach: int = 1
-    ) -> Candidates:
+    def search(self, request: IdentityRequest, parents: Parents = ANYBODY) -> Candidates:
         """Return candidates in the order they are offered.
 
-        Their parents resemble nobody the request names, by a margin; they may.
+        Their parents resemble nobody the request names; they may.
 
         The order is the distance plus a seeded random part, so that two photos of one person do not
         get the same nobody unless the seed says so.
         """
         rng = np.random.default_rng(request.seed)
-        apart = self.limits.apart(self.people.embeddings, request, margin=margin)
+        apart = self.limits.apart(self.people.embeddings, request, margin=parents.margin)
+        if parents.clearly and not np.isnan(request.look.p_female):
+            apart &= np.abs(self.people.column("p_female") - request.look.p_female) <= CLEARLY
         recipes = [
             part
             for mirrored in (False, True)
-            for part in self._one_side(request.look, apart, rng, mirrored=mirrored, reach=reach)
+            for part in self._one_side(
+                request.look, apart, rng, mirrored=mirrored, reach=parents.reach
+            )
         ]
         if not recipes:
             nobody = as_they_are(np.zeros(0, np.intp), mirrored=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -241,3 +242,12 @@ def test_what_does_not_matter_is_not_asked() -> None:
 
 def test_the_fields_are_the_looks() -> None:
     assert set(SCALARS) | {"groups"} == set(Look.__dataclass_fields__)
+
+
+def test_old_women_are_found_though_few_read_as_such(source: LatentIdentities) -> None:
+    # Children of parents who hardly read as women read as men: nobody was left for the fourth.
+    found = source.request(gender="female", age=76, skin_tone=7, yaw=26, pitch=1, n=4, seed=3)
+    assert [person.gender for person in found] == ["female"] * 4
+    assert sum(person.age >= 55 for person in found) >= 3
+    pairs = [similarity(a.embedding, b.embedding) for a, b in combinations(found, 2)]
+    assert max(float(p) for p in pairs) < 0.62
