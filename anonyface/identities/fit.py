@@ -38,6 +38,9 @@ OTHER_GENDER = 4.0
 """Distance added for a nobody of the other gender, as far as the original's was sure."""
 CHILD_AGE = 17.0
 """Children get children, nobody else does: across this age a difference counts four times."""
+FIRST_YEARS, OF_AGE = 1.5, 0.3
+"""A year shows the more the younger somebody is: the tolerance of age is no more than the first
+number of years and this share of the age, which is 3 years at 5."""
 FAR_AGE = 1.5
 """Tolerances from which on a difference in age counts more and more: one sees it, however well all
 else fits."""
@@ -78,6 +81,8 @@ def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) ->
         have = people.column(name)
         if name in MIRRORED:
             have = np.where(mirrored, -have, have)
+        if name == "age":
+            tolerance = min(tolerance, FIRST_YEARS + OF_AGE * max(asked, 0.0))
         off = (have - np.float32(asked)) / np.float32(tolerance)
         off = np.where(np.isnan(off), np.float32(1), off)  # asked, but not known of this person
         if name == "age":

@@ -17,7 +17,7 @@ from anonyface.identities.fit import (
     misfit,
     wanted,
 )
-from anonyface.identities.people import LABELS, MIRRORED, People
+from anonyface.identities.people import LABELS, MIRRORED, People, load_pool
 from anonyface.types import Look
 
 WHITE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
@@ -115,3 +115,19 @@ def test_a_pale_face_in_the_dark_is_not_taken_for_a_dark_one() -> None:
     assert believable_tone(dim) == pytest.approx(GROUP_TONES[6] - TONE_REACH)
     assert believable_tone(ASKED) == 45
     assert believable_tone(wanted(skin_tone=-30.0)) == -30  # no group to doubt it by
+
+
+def test_a_year_shows_more_in_a_child() -> None:
+    def apart(asked: float, have: float) -> float:
+        people = load_pool()[:1]
+        labels = people.labels.copy()
+        labels[:, LABELS.index("age")] = have
+        one = People(people.latents, people.embeddings, labels)
+        base = misfit(one, wanted(), mirrored=False)[0]
+        total = misfit(one, wanted(age=asked), mirrored=False)[0]
+        return float(np.sqrt(total**2 - base**2))
+
+    assert apart(40, 45) < 1.5
+    assert apart(5, 10) > 1.7
+    # The best of those left for a child of five must not be somebody of fifteen: a cover is better.
+    assert apart(5, 15) > 7
