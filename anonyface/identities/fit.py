@@ -74,15 +74,16 @@ def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) ->
     """
     total = np.square((1 - people.column("clear")) / HAIR_TOLERANCE)
     total += np.square((1 - people.column("sound")) / UNSOUND_TOLERANCE)
-    for name, tolerance in TOLERANCE.items():
+    for name, usual in TOLERANCE.items():
         asked = believable_tone(look) if name == "skin_tone" else getattr(look, name)
+        tolerance = usual
+        if name == "age":
+            tolerance = min(usual, FIRST_YEARS + OF_AGE * max(asked, 0.0))
         if np.isnan(asked):
             continue
         have = people.column(name)
         if name in MIRRORED:
             have = np.where(mirrored, -have, have)
-        if name == "age":
-            tolerance = min(tolerance, FIRST_YEARS + OF_AGE * max(asked, 0.0))
         off = (have - np.float32(asked)) / np.float32(tolerance)
         off = np.where(np.isnan(off), np.float32(1), off)  # asked, but not known of this person
         if name == "age":

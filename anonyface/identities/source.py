@@ -333,6 +333,10 @@ class LatentIdentities:
 
         The order is the distance plus a seeded random part, so that two photos of one person do not
         get the same nobody unless the seed says so.
+
+        Args:
+            request: What is asked, and whom to avoid.
+            parents: Who may be a parent.
         """
         rng = np.random.default_rng(request.seed)
         apart = self.limits.apart(self.people.embeddings, request, margin=parents.margin)
