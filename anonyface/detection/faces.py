@@ -12,22 +12,23 @@ from anonyface.errors import FaceError
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.types import Detail, Face, ImageArray
 
+SMALL_PX = {"fast": 24, "normal": 48, "thorough": 48}
+"""Longer side below which a face is small, pixels."""
 ACCEPTED: dict[Detail, float] = {"fast": SURE_SCORE, "normal": 0.4, "thorough": 0.3}
-"""Score from which on a detection needs no second look. Several passes that agree say more than the
-mesh does, above all of tiny, masked and blurred faces: so the score may be lower, and what is
-below `SURE_SCORE` is still told as doubtful. Chosen on groups-dev."""
+ACCEPTED_SMALL: dict[Detail, float] = {"fast": 0.65, "normal": 0.3, "thorough": 0.2}
+"""Score from which on a detection needs no second look, and the same for small faces.
+
+Several passes that agree say more than the mesh does, above all of tiny, masked and blurred faces:
+so the score may be lower, and what is below `SURE_SCORE` is still told as doubtful. Of small faces
+the coarse passes see nothing and have voted against them; a wrong one costs the photo a smudge, a
+missed one a person. A single pass takes patterns in cloth and leaves for faces of few pixels, and
+must be surer. Chosen on groups-dev."""
 CONFIRMED, CONFIRMED_LARGE = 0.5, 0.95
 """Presence the mesh must see in a face that the detector alone is not sure of, and in one from
 `LARGE_PX` on: of large faces it is sure, and a wrong one spoils half of a picture."""
 LARGE_PX = 96
 BORROWED = 0.2
 """Share of an unsure box inside a sure one from which on it is taken for a part of it."""
-SMALL_PX = 24
-ACCEPTED_SMALL: dict[Detail, float] = {"fast": 0.65, "normal": 0.3, "thorough": 0.2}
-"""The same for faces below `SMALL_PX`. Patterns in cloth and leaves look like faces of few pixels:
-a single pass must be surer. Several passes have done that: the coarse ones, which can't see such
-faces, have voted against them. Chosen on groups-dev."""
-
 
 class FaceFinder:
     """Finds faces; a `Detector`.
@@ -86,5 +87,5 @@ class FaceFinder:
 
 def is_accepted(face: Face, detail: Detail) -> bool:
     """Whether the detector's score alone is enough for a face of this size."""
-    levels = ACCEPTED if face.size >= SMALL_PX else ACCEPTED_SMALL
+    levels = ACCEPTED if face.size >= SMALL_PX[detail] else ACCEPTED_SMALL
     return face.score >= levels[detail]

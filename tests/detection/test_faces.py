@@ -99,9 +99,11 @@ def test_an_unsure_candidate_needs_the_mesh(finder: FaceFinder, scene: Image) ->
         ("normal", 100, 0.45, True),
         ("normal", 100, 0.35, False),
         ("normal", 10, 0.35, True),
+        ("normal", 40, 0.35, True),
+        ("normal", 40, 0.25, False),
         ("thorough", 100, 0.35, True),
         ("thorough", 100, 0.25, False),
-        ("thorough", 10, 0.25, True),
+        ("thorough", 40, 0.25, True),
     ],
 )
 def test_the_more_looks_the_lower_the_level(
