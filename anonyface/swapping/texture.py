@@ -12,7 +12,7 @@ from anonyface.types import BoolArray, FloatArray
 
 SOLID, MARGIN_PX = 0.9, 2
 """Weight of the new face from which on it is compared, and how far from anything less."""
-FEWEST_PX, FEWEST_SMALL_PX = 64, 160
+FEWEST_PX, FEWEST_SMALL_PX = 64, 64
 """With fewer pixels to compare, the new face stays as it was resampled; the second number holds for
 what is left of them at half the size and below."""
 BLOCK, LEAST_BLOCK_PX = 0.07, 4
@@ -29,11 +29,14 @@ FIRST_PX, STEP, HALVINGS = 0.4, 1.5, 4
 the last two is halved."""
 LEAST_PX = 0.25
 """Narrower blurs are none."""
-DEFOCUSED, RISE, LEVELS = 1.1, 1.05, 2
+DEFOCUSED, RISE, FALL, LEVELS = 1.1, 1.05, 0.8, 2
 """A picture of a steepness below the first number that at half the size is not steeper by the
-second shows nothing but grain and blocks of JPEG at full size: it is compared at half or a quarter
-of it. Sharp pictures begin at 1.3; blurred ones grow steeper by a fifth or more with each halving
-as long as they show the face."""
+second shows nothing but grain and blocks of JPEG, and so does one that falls below the third of it:
+it is compared at half or a quarter of its size. Sharp pictures begin at 1.3; blurred ones grow
+steeper by a fifth or more with each halving as long as they show the face."""
+SLACK = 0.1
+"""By how much the new face may be steeper where a smaller size is compared besides: what a face
+shows there is its own."""
 LEAST_GRAIN, GRAIN_LIMIT = 0.4, 12.0
 """Missing noise in grey levels that is worth adding, and the most that is added."""
 SAME_GRAIN = 0.2
@@ -150,39 +153,52 @@ def match_sharpness(new: FloatArray, scene: Scene) -> FloatArray:
     Returns:
         (h, w, 3) float32.
     """
-    seen, scale = _comparable(scene)
-    luma = _luma(new)
-    for _ in range(int(np.log2(scale))):
-        luma = _half(luma)
-    target = seen.steepness(seen.luma, rounded=scale == 1)
-    # Halving averages the grain away, and grain fills what is missing at full size.
-    grain = seen.missing_grain if scale == 1 else (lambda _: 0.0)
-    if seen.steepness(luma, grain=grain(luma)) > target:
-        sigma = scale * _softening(luma, seen, target, grain)
-        return _blur(new, sigma) if sigma > LEAST_PX else new
-    return new if scale > 1 else _crisper(new, luma, seen, target)
+    luma, sigma = _luma(new), 0.0
+    levels = _comparable(scene)
+    for scale, seen, target in levels:
+        shrunk = luma
+        for _ in range(int(np.log2(scale))):
+            shrunk = _half(shrunk)
+        # Halving averages the grain away, and grain fills what is missing at full size.
+        grain = seen.missing_grain if scale == 1 else (lambda _: 0.0)
+        if seen.steepness(shrunk, grain=grain(shrunk)) > target:
+            sigma = max(sigma, scale * _softening(shrunk, seen, target, grain))
+    if sigma > LEAST_PX:
+        return _blur(new, sigma)
+    scale, seen, target = levels[0]
+    if scale > 1 or seen.steepness(luma, grain=seen.missing_grain(luma)) > target:
+        return new
+    return _crisper(new, luma, seen, target)
 
 
-def _comparable(scene: Scene) -> tuple[Scene, int]:
-    """The photo as it can be compared, and by how much it is shrunk for that.
+def _comparable(scene: Scene) -> list[tuple[int, Scene, float]]:
+    """By how much the photo is shrunk to be compared, how it looks then, and how steep it may be.
 
     Something sharp in front of a face out of focus must not count, and grain must not stand for
-    detail.
+    detail: sizes that show nothing else are left out. What is out of focus is so at every smaller
+    size that tells, too.
     """
     whole = scene.steepness(scene.luma, rounded=True)
     most = replace(scene, robust=True)
     if most.steepness(scene.luma, rounded=True) < min(DEFOCUSED, IN_FRONT * whole):
         scene = most
-    scale, now = 1, scene.steepness(scene.luma, rounded=True)
-    while now < DEFOCUSED and scale < 2**LEVELS:
-        half = scene.halved()
+    levels = [(1, scene, scene.steepness(scene.luma, rounded=True))]
+    while len(levels) <= LEVELS:
+        scale, seen, now = levels[-1]
+        half = seen.halved()
         if int(half.inner.sum()) < FEWEST_SMALL_PX:
             break
-        then = half.steepness(half.luma)
-        if then >= RISE * now:
-            break
-        scene, scale, now = half, 2 * scale, then
-    return scene, scale
+        levels.append((2 * scale, half, half.steepness(half.luma)))
+    while len(levels) > 1 and _only_grain(levels[0][2], levels[1][2]):
+        del levels[0]
+    return levels[:1] + [
+        (scale, seen, (1 + SLACK) * steep) for scale, seen, steep in levels[1:] if steep < DEFOCUSED
+    ]
+
+
+def _only_grain(steepness: float, halved: float) -> bool:
+    """Whether a picture of some steepness, another one at half the size, shows no detail."""
+    return halved < steepness * (RISE if steepness < DEFOCUSED else FALL)
 
 
 def _softening(

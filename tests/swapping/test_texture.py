@@ -46,6 +46,27 @@ def test_a_face_out_of_focus_stays_out_of_focus(
     assert 0.8 < measured(photo, mesh, identity) < 1.25
 
 
+@pytest.mark.parametrize("noise", [0.5, 1.0])
+def test_grain_over_a_face_out_of_focus_is_no_detail(
+    noise: float, people: list[NDArray[np.uint8]], meshes: list[Mesh], identity: Identity
+) -> None:
+    """At full size such a photo is as steep as a sharp one; at a quarter it is not."""
+    crop, mesh = piece(people, meshes, 0.5)
+    grain = noise * np.random.default_rng(0).standard_normal((*crop.pixels.shape[:2], 1))
+    soft = 90 + 0.4 * (blurred(crop.pixels, 8).astype(np.float32) - 90) + grain
+    photo = Crop(np.round(soft).astype(np.uint8), crop.matrix)
+    patch = MeshSwapper()(photo, mesh, identity)
+    scene = Scene(_luma(soft.astype(np.float32)), well_inside(patch.alpha), 200)
+    assert scene.steepness(scene.luma) > 1.2
+    quarter = scene.halved().halved()
+    new = cv2.resize(
+        _luma(patch.pixels.astype(np.float32)),
+        quarter.luma.shape[::-1],
+        interpolation=cv2.INTER_AREA,
+    )
+    assert 0.8 < quarter.steepness(new) / quarter.steepness(quarter.luma) < 1.25
+
+
 def edges(image: ImageArray, part: tuple[slice, slice]) -> float:
     luma = _luma(image[part].astype(np.float32))
     return float(np.abs(cv2.Laplacian(luma, cv2.CV_32F)).mean())
