@@ -97,7 +97,8 @@ def align_chip(
             built-in encoder.
 
     Returns:
-        Chip of (size, size, 3); black where it reaches over the border of the image.
+        Chip of (size, size, 3); the border of the image is repeated where it reaches over it, as in
+        the pictures that gender and age were learnt from.
 
     Raises:
         FaceError: If the landmarks are degenerate or the chip lies outside of the image.
@@ -119,7 +120,7 @@ def align_chip(
         warp[:, 2] += warp[:, :2] @ ((factor - 1) / 2, (factor - 1) / 2)
         warp[:, :2] *= factor
     pixels: NDArray[Any] = cv2.warpAffine(
-        region, warp, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        region, warp, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return Crop(pixels.astype(np.uint8, copy=False), matrix)
 
