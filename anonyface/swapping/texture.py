@@ -184,7 +184,7 @@ def _comparable(scene: Scene) -> list[tuple[int, Scene, float]]:
         scene = most
     levels = [(1, scene, scene.steepness(scene.luma, rounded=True))]
     while len(levels) <= LEVELS:
-        scale, seen, now = levels[-1]
+        scale, seen, _ = levels[-1]
         half = seen.halved()
         if int(half.inner.sum()) < FEWEST_SMALL_PX:
             break
