@@ -138,6 +138,7 @@ class Replacer:
                 taken=reserved,
                 seed=seed,
                 denied=self.denied,
+                seen=subject.seen,
             )
             offers = self._choose(request, subject)
             if offers:
@@ -162,6 +163,8 @@ class Replacer:
         """
 
         def resemblance(offer: Offer) -> float:
+            if not np.isnan(offer.resemblance):
+                return offer.resemblance
             return float(similarity(offer.embedding, subject.embedding))
 
         offers = list(islice(self.identities(request), LONG_LIST))
@@ -197,7 +200,7 @@ class Replacer:
         subject = self._replaceable(plan)
         crop, mesh, window = cut_crop(out, subject.mesh)
         refusals: list[str] = []
-        known: dict[EncoderName, Reading] = {}
+        known: dict[EncoderName, Reading] = {n: (e, None) for n, e in subject.seen.items()}
         offers = [o for o in plan.offers if not self._doubles(o, given.offered)]
         for offer in offers:
             identity = offer.render()

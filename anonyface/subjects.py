@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from anonyface.errors import FaceError
 from anonyface.identities.looks import LookReader
@@ -14,8 +14,15 @@ from anonyface.landmarks.occlusion import OcclusionReader, front_share
 from anonyface.landmarks.skin import face_skin
 from anonyface.protocols import Encoder
 from anonyface.types import Face, FloatArray, ImageArray, Look, Mesh
-from anonyface.verification.encoder import DlibEncoder, UpperFace, similarity, unit
+from anonyface.verification.encoder import (
+    DlibEncoder,
+    SFaceEncoder,
+    UpperFace,
+    similarity,
+    unit,
+)
 from anonyface.verification.signature import Signature
+from anonyface.verification.thresholds import EncoderName
 
 SURE_PRESENCE = 0.5
 BEHIND_FROM = 0.3
@@ -35,6 +42,7 @@ class Subject:
         second: (128,) under the second encoder, surroundings in view.
         upper: (128,) under the built-in one, of what a medical mask leaves free; None where none
             is worn.
+        seen: (128,) each, under the built-in judges of a replacement, by their names.
     """
 
     face: Face
@@ -44,6 +52,7 @@ class Subject:
     recognised: float | None
     second: FloatArray | None = None
     upper: FloatArray | None = None
+    seen: Mapping[EncoderName, FloatArray] = field(default_factory=dict)
 
     @property
     def signature(self) -> Signature:
@@ -78,6 +87,8 @@ class SubjectReader:
             encoder if isinstance(encoder, DlibEncoder) else DlibEncoder(threads=threads)
         )
         self.upper = UpperFace(self.built_in)
+        self.alone = SFaceEncoder(sees="face", threads=threads)
+        self.second_upper = SFaceEncoder(sees="upper face", threads=threads)
         self.mesh = FaceMesh(threads=threads)
         self.irises = IrisLandmarks(threads=threads)
         self.occlusion = OcclusionReader(threads=threads)
@@ -97,9 +108,17 @@ class SubjectReader:
         second = self.looks.second(image, face.landmarks)
         look = self.looks(image, mesh, face.landmarks, chip, views, skin=skin, second=second)
         if self.encoder is self.built_in:
-            recognised = float(similarity(*unit(views)))
+            recognised, embedding = float(similarity(*unit(views))), unit(views.sum(axis=0))
             upper = self.upper(image, face.landmarks) if skin.masked else None
-            return Subject(face, mesh, look, unit(views.sum(axis=0)), recognised, second, upper)
+            seen: dict[EncoderName, FloatArray] = (
+                {"encoder": embedding, "second-encoder": self.alone(image, face.landmarks)}
+                if upper is None
+                else {
+                    "encoder, upper face": upper,
+                    "second-encoder, upper face": self.second_upper(image, face.landmarks),
+                }
+            )
+            return Subject(face, mesh, look, embedding, recognised, second, upper, seen)
         return Subject(face, mesh, look, self.encoder(image, face.landmarks), None, second)
 
     def read_all(self, image: ImageArray, faces: Sequence[Face]) -> list[Subject | FaceError]:

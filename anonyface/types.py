@@ -10,12 +10,14 @@ Every array held by one of these types is read-only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from anonyface.verification.thresholds import EncoderName
 
 ImageArray: TypeAlias = NDArray[np.uint8]
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -295,10 +297,13 @@ class Offer:
     Attributes:
         embedding: (128,) float32 under the built-in identity encoder.
         render: Makes the portrait.
+        resemblance: How like the original it is expected to be found, for comparison with other
+            offers of the same request: the lower, the less. NaN where its source does not tell.
     """
 
     embedding: FloatArray
     render: Callable[[], Identity]
+    resemblance: float = float("nan")
 
     def __post_init__(self) -> None:
         object.__setattr__(
@@ -319,6 +324,9 @@ class IdentityRequest:
             must be another person.
         seed: Seed of every random choice made for this face.
         denied: (k, 128) float32 embeddings of the deny list, None for none.
+        seen: (128,) float32 embeddings of the person it replaces under the judges of the
+            replacement, by their names; empty where that is
+            not known.
     """
 
     look: Look
@@ -327,6 +335,7 @@ class IdentityRequest:
     taken: FloatArray
     seed: int
     denied: FloatArray | None = None
+    seen: Mapping[EncoderName, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "avoid", freeze(self.avoid, np.float32, (None, None), "avoid"))

@@ -193,6 +193,16 @@ CARDS = {
         lineage=FFHQ + " No photograph of a real person was used to choose or label them.",
         limits="Labels come from the models above and share their errors.",
     ),
+    "pool-views": CardText(
+        title="What the judges of a replacement see in the synthetic people",
+        licence="Apache-2.0",
+        origin="training/see_pool.py",
+        input="npz: views (n,3,128) int8 times scale, in the order of anonyface.identities.people.VIEWS; one "
+        "row a person of the pool, in its order",
+        lineage=FFHQ
+        + " Portraits as both identity encoders see them (see their cards); nobody real is in it.",
+        limits="Of portraits in good light: on a face in a photo the encoders see its light and blur, too.",
+    ),
 }
 
 

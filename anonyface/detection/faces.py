@@ -30,6 +30,7 @@ LARGE_PX = 96
 BORROWED = 0.2
 """Share of an unsure box inside a sure one from which on it is taken for a part of it."""
 
+
 class FaceFinder:
     """Finds faces; a `Detector`.
 

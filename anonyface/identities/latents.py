@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from anonyface.identities.people import GROUPS, LABELS, MIRRORED, PROBABILITIES, People
 from anonyface.runtime import open_session, run
 from anonyface.types import FloatArray, Look
+from anonyface.verification.encoder import unit
 
 STEERED = ("yaw", "pitch", "mouth_open", "smile", "eyes_open", "side_light")
 """What a latent can be moved along while the rest of the face stays: see ``training.latents``."""
@@ -100,9 +101,9 @@ class LatentModel:
         )
         parents = people[rows]
         mother, father = np.split(inverse, 2)
-        share = recipe.share[:, None]
 
         def mixed(values: FloatArray) -> FloatArray:
+            share = recipe.share.reshape(-1, *(1,) * (values.ndim - 1))
             return np.asarray(share * values[mother] + (1 - share) * values[father])
 
         alone = mother == father
@@ -119,8 +120,8 @@ class LatentModel:
         labels, embeddings = self(latents)
         labels = labels + mixed(parents.labels - said_labels)
         embeddings = embeddings + mixed(parents.embeddings - said_embeddings)
-        embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-6)
-        return People(latents, embeddings, _sane(labels))
+        views = None if parents.views is None else unit(mixed(parents.views))
+        return People(latents, unit(embeddings), _sane(labels), views)
 
     def _steps(self, labels: FloatArray, mirrored: NDArray[np.bool_], look: Look) -> FloatArray:
         """(n, 512) steps that would lead to a look if everything were linear."""

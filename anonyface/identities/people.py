@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from anonyface.errors import WeightsMissing
 from anonyface.types import Face, FloatArray, Look
+from anonyface.verification.encoder import unit
+from anonyface.verification.thresholds import EncoderName
 from anonyface.weights import read_weights, weights_dir
 
 GROUPS = tuple(f"group_{i}" for i in range(7))
@@ -19,6 +21,12 @@ LOOK_FIELDS = (*SCALARS, *GROUPS)
 LABELS = (*LOOK_FIELDS, "clear", "sound")
 """What is known of a synthetic person: the look, the share of forehead and temples not under hair,
 and the probability that the portrait shows no artefact."""
+VIEWS: tuple[EncoderName, ...] = (
+    "second-encoder",
+    "encoder, upper face",
+    "second-encoder, upper face",
+)
+"""The judges of a replacement besides the built-in encoder, whose embeddings people have anyway."""
 MIRRORED = ("yaw", "roll", "side_light", "gaze_across")
 """What changes its sign when a portrait is mirrored."""
 PROBABILITIES = ("p_female", "eyewear", "facial_hair", *GROUPS, "clear", "sound")
@@ -32,17 +40,21 @@ class People:
         latents: (n, 512) float32 style vectors.
         embeddings: (n, 128) float32 of unit length, under the built-in identity encoder.
         labels: (n, len(LABELS)) float32 in the order of `LABELS`.
+        views: (n, len(VIEWS), 128) float32 of length 1, under the other judges of a replacement.
+            None where nobody knows.
     """
 
     latents: FloatArray
     embeddings: FloatArray
     labels: FloatArray
+    views: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.latents)
 
     def __getitem__(self, rows: NDArray[np.intp] | list[int] | slice) -> People:
-        return People(self.latents[rows], self.embeddings[rows], self.labels[rows])
+        views = None if self.views is None else self.views[rows]
+        return People(self.latents[rows], self.embeddings[rows], self.labels[rows], views)
 
     def column(self, name: str) -> FloatArray:
         """(n,) one label of everybody."""
@@ -57,22 +69,32 @@ class People:
         return Look(**{name: label[name] for name in SCALARS}, groups=groups)
 
 
-@lru_cache(maxsize=1)
-def load_pool() -> People:
+@lru_cache(maxsize=2)
+def load_pool(*, views: bool = True) -> People:
     """Read the people shipped with the package: portraits that were rendered, labelled, screened.
 
+    Args:
+        views: Whether to read what the other judges see in them.
+
     Raises:
-        WeightsError: If the file is missing, corrupt or of another layout.
+        WeightsError: If a file is missing, corrupt or of another layout.
     """
     with np.load(io.BytesIO(read_weights("pool")), allow_pickle=False) as data:
         names = [str(n) for n in data["fields"]]
         if any(field not in names for field in LABELS):
             raise WeightsMissing("pool", weights_dir())
-        return People(
+        people = People(
             latents=data["latents"].astype(np.float32),
             embeddings=data["embeddings"].astype(np.float32),
             labels=data["labels"].astype(np.float32)[:, [names.index(f) for f in LABELS]],
         )
+    if not views:
+        return people
+    with np.load(io.BytesIO(read_weights("pool-views")), allow_pickle=False) as data:
+        seen = unit(data["views"].astype(np.float32) * data["scale"])
+    if seen.shape[:2] != (len(people), len(VIEWS)):
+        raise WeightsMissing("pool-views", weights_dir())
+    return replace(people, views=seen)
 
 
 def portrait_face(size: int) -> Face:

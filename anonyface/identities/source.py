@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.errors import InputError, NobodyLeft
+from anonyface.identities import resemblance
 from anonyface.identities.candidates import Candidates, recipe_of
 from anonyface.identities.fit import TOLERANCE, misfit, wanted
 from anonyface.identities.generator import Generator, PortraitSize
@@ -67,8 +68,6 @@ MARGIN = 0.015
 the same portrait compares a little differently."""
 BARE_EYES = 28.0
 """Shade of eyes behind clear glasses: nobody asks for sunglasses."""
-RESEMBLANCE_FROM, RESEMBLANCE_TOLERANCE = 0.37, 0.05
-"""A nobody costs the more the closer it is to the original: far ones need no redraw."""
 LESSER_FIT = 2.0
 """Distance beyond that of the best from which on nobody is offered: a cover is better."""
 OFFERS, ALIKE = 40, 0.72
@@ -356,9 +355,7 @@ class LatentIdentities:
         people = self.model.breed(self.people, recipe, request.look)
         total = misfit(people, request.look, mirrored=recipe.mirrored)
         if len(request.avoid):
-            resemblance = similarity(people.embeddings, request.avoid[0])
-            extra = np.maximum(0, resemblance - RESEMBLANCE_FROM) / RESEMBLANCE_TOLERANCE
-            total = np.hypot(total, extra)
+            total = np.hypot(total, resemblance.cost(resemblance.excess(people, request)))
         noisy = total + SPREAD * rng.gumbel(size=len(total))
         return Candidates(people, recipe, total)[np.argsort(noisy, kind="stable")]
 
@@ -414,7 +411,9 @@ class LatentIdentities:
 
     def _offer(self, found: Candidates, row: int, request: IdentityRequest) -> Offer:
         one = found[np.array([row])]
-        return Offer(one.people.embeddings[0], partial(self._render, one, request))
+        near = resemblance.excess(one.people, request) if len(request.avoid) else [np.nan]
+        embedding = one.people.embeddings[0]
+        return Offer(embedding, partial(self._render, one, request), float(near[0]))
 
     def _render(self, found: Candidates, request: IdentityRequest) -> Identity:
         size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256

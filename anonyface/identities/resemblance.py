@@ -1,0 +1,59 @@
+"""How like the original a judge will find a nobody: told from the pool, before any portrait."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anonyface.identities.people import VIEWS, People
+from anonyface.types import FloatArray, IdentityRequest
+from anonyface.verification.encoder import cosine, similarity
+from anonyface.verification.thresholds import EncoderName, match_threshold
+
+WHOLE: tuple[EncoderName, EncoderName] = ("encoder", "second-encoder")
+MASKED: tuple[EncoderName, EncoderName] = ("encoder, upper face", "second-encoder, upper face")
+"""The two judges of a face, and of one in a medical mask."""
+SECOND_SHARE = 0.4
+"""What the second judge's similarity counts: on new faces of one original it varies by 0.08 where
+the first one's varies by 0.035 (portraits put on 21 faces of groups-dev, up to 40 on each)."""
+STRANGER = -0.25
+"""What the second judge says of strangers, from its threshold on; taken where it was not asked."""
+FROM, TOLERANCE = -0.33, 0.07
+"""Excess from which on a nobody costs the more the closer it is to the original, and the unit of
+that cost: far ones need no redraw."""
+
+
+def excess(people: People, request: IdentityRequest) -> FloatArray:
+    """(n,) similarity of people to the original beyond what the judges accept, both judges' added.
+
+    Of portraits in good light: put on a face, all come out more similar, by much the same. The
+    order is what counts.
+
+    Args:
+        people: Of whom.
+        request: Whom they are to replace; at least one in ``avoid``.
+    """
+    first, second = MASKED if MASKED[0] in request.seen and people.views is not None else WHOLE
+    original = request.seen.get(first, request.avoid[0])
+    theirs = _views(people, first)
+    total = similarity(theirs, original) - np.float32(match_threshold("1e-2", encoder=first))
+    beyond: FloatArray | float = STRANGER
+    if second in request.seen and people.views is not None:
+        asked = cosine(_views(people, second), request.seen[second])
+        beyond = asked - np.float32(match_threshold("1e-2", encoder=second))
+    return np.asarray(total + np.float32(SECOND_SHARE) * beyond, dtype=np.float32)
+
+
+def cost(of: FloatArray) -> FloatArray:
+    """What an `excess` costs in the search, in tolerances.
+
+    >>> cost(np.array([-0.5, -0.19], dtype=np.float32)).round(3).tolist()
+    [0.0, 2.0]
+    """
+    return np.asarray(np.maximum(0, of - FROM) / TOLERANCE, dtype=np.float32)
+
+
+def _views(people: People, judge: EncoderName) -> FloatArray:
+    """(n, 128) embeddings under one of the judges."""
+    if judge == WHOLE[0] or people.views is None:
+        return people.embeddings
+    return np.asarray(people.views[:, VIEWS.index(judge)])
