@@ -13,7 +13,25 @@ from anonyface.identities.latents import Recipe
 from anonyface.identities.people import People
 from anonyface.types import FloatArray
 
+CLEARLY = 0.25
+"""How far the probability of female of a parent may be from what is asked: children of people who
+hardly read as women read as men, old ones above all."""
 PERSONA = re.compile(r"pool:(\d+)(?:x(\d+)@(0\.\d\d))?(m?)")
+
+
+@dataclass(frozen=True)
+class Parents:
+    """Who may be a parent of those who are offered.
+
+    Attributes:
+        margin: What they keep from the limits of similarity.
+        reach: How many times as many of them are considered as otherwise.
+        clearly: Whether they surely have the gender asked, see `CLEARLY`.
+    """
+
+    margin: float = 0.0
+    reach: int = 1
+    clearly: bool = False
 
 
 @dataclass(frozen=True, eq=False)

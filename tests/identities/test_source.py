@@ -16,7 +16,7 @@ from anonyface.identities.source import LatentIdentities
 from anonyface.landmarks.mesh import five_points
 from anonyface.landmarks.pose import estimate_pose
 from anonyface.types import IdentityRequest, Look
-from anonyface.verification.encoder import similarity
+from anonyface.verification.encoder import DlibEncoder, similarity
 
 WHITE = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
 ASIAN = (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -26,6 +26,11 @@ NONE = np.zeros((0, 128), np.float32)
 @pytest.fixture(scope="module")
 def source() -> LatentIdentities:
     return LatentIdentities(max_resemblance=0.58, max_sibling_similarity=0.62)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> DlibEncoder:
+    return DlibEncoder()
 
 
 def look(**changes: object) -> Look:
@@ -125,13 +130,13 @@ def test_the_choice_depends_on_the_seed_alone(source: LatentIdentities) -> None:
 
 @pytest.mark.parametrize(("face_px", "size"), [(100, 256), (400, 1024)])
 def test_an_offer_is_the_person_it_promised(
-    source: LatentIdentities, face_px: int, size: int
+    source: LatentIdentities, encoder: DlibEncoder, face_px: int, size: int
 ) -> None:
     asked = replace(request(yaw=-15.0), face_px=face_px)
     offer = next(iter(source(asked)))
     identity = offer.render()
     assert identity.pixels.shape == (size, size, 3)
-    found = source._encoder(identity.pixels, five_points(identity.mesh.points))
+    found = encoder(identity.pixels, five_points(identity.mesh.points))
     # The embedding was predicted from the latent, not measured; strangers are below 0.5.
     assert float(similarity(found, offer.embedding)) > 0.65
     assert abs(estimate_pose(identity.mesh.points).yaw - -15) < 8
@@ -167,11 +172,13 @@ def test_requested_heads_are_turned_once_more_where_they_are_off(
         return float(np.mean([abs(f.yaw - y) + abs(f.pitch - p) for f, (y, p) in pairs]))
 
     twice = off()
-    monkeypatch.setattr(source, "_turned", lambda *given: None)
+    monkeypatch.setattr(source.certifier, "_turned", lambda *given: None)
     assert twice < 0.9 * off()
 
 
-def test_a_persona_comes_back_and_turns_the_head(source: LatentIdentities) -> None:
+def test_a_persona_comes_back_and_turns_the_head(
+    source: LatentIdentities, encoder: DlibEncoder
+) -> None:
     turns = []
     for seed in range(3):
         asked = replace(request(yaw=5.0), seed=seed)
@@ -181,7 +188,7 @@ def test_a_persona_comes_back_and_turns_the_head(source: LatentIdentities) -> No
         turned = source.again(before.source, replace(request(yaw=20.0), seed=seed)).render()
         yaws = [estimate_pose(i.mesh.points).yaw for i in (before, turned)]
         turns.append(yaws[1] - yaws[0])
-        faces = [source._encoder(i.pixels, five_points(i.mesh.points)) for i in (again, turned)]
+        faces = [encoder(i.pixels, five_points(i.mesh.points)) for i in (again, turned)]
         assert float(similarity(*faces)) > 0.6
     assert np.mean(turns) > 5  # how far a person can be turned and stay that person varies
     assert min(turns) > 2
