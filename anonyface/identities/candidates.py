@@ -27,11 +27,14 @@ class Parents:
         margin: What they keep from the limits of similarity.
         reach: How many times as many of them are considered as otherwise.
         clearly: Whether they surely have the gender asked, see `CLEARLY`.
+        steered_again: How many of their children who fit best are steered twice: the first step
+            leads near, not there.
     """
 
     margin: float = 0.0
     reach: int = 1
     clearly: bool = False
+    steered_again: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,31 +10,35 @@ from itertools import islice
 import numpy as np
 
 from anonyface.identities.candidates import Candidates, Parents
-from anonyface.identities.fit import TOLERANCE, misfit
+from anonyface.identities.fit import REFUSED, TOLERANCE, misfit, wanted
 from anonyface.identities.latents import LatentModel
 from anonyface.identities.looks import LookReader
-from anonyface.identities.people import People, one_look
+from anonyface.identities.people import LABELS, People, one_look
 from anonyface.identities.portraits import Portraits
-from anonyface.identities.screens import MARGIN, Limits
+from anonyface.identities.screens import MARGIN, MAX_PSI, Limits
 from anonyface.landmarks.mesh import five_points
-from anonyface.types import Identity, IdentityRequest, Look
+from anonyface.landmarks.pose import estimate_pose
+from anonyface.types import Identity, IdentityRequest, Look, Mesh
 from anonyface.verification.encoder import DlibEncoder, unit
 
+STEERED_AGAIN = 64
 PARENTS_OF_CERTIFIED = (
-    Parents(margin=0.05, clearly=True),
-    Parents(margin=MARGIN, reach=4, clearly=True),
-    Parents(margin=MARGIN, reach=4),
+    Parents(margin=0.05, clearly=True, steered_again=STEERED_AGAIN),
+    Parents(margin=MARGIN, reach=4, clearly=True, steered_again=STEERED_AGAIN),
+    Parents(margin=MARGIN, reach=4, steered_again=STEERED_AGAIN),
 )
 """One after the other until somebody passes. Parents keep more than their children must: those
 vary."""
 OTHER_GENDER = 0.75
 """Distance of the probability of female from 0 or 1 as asked that is clearly the other gender."""
-TRIED, CERTIFIED, FITS = 16, 3, 1.0
-"""Portraits rendered at most, portraits that pass the screens before the best of them is taken, and
-the distance for each side asked, in tolerances, that is near enough to take one at once."""
-TURNED_FROM, TURNED_UP_TO, TURN_STEP = 3.0, 15.0, 0.3
+TRIED, CERTIFIED, FITS = 16, 2, 1.1
+"""People looked at at most, people who pass before the best of them is taken, and the distance for
+each side asked, in tolerances, that is near enough to take one at once."""
+TURNED_FROM, TURNED_UP_TO, TURN_STEP = 4.0, 15.0, 0.3
 """Degrees of yaw or pitch by which a portrait may be off, and from which on it is beyond help; in
 between the head is turned once more, by at most this step (see `latents.LONG_STEP`)."""
+ROUNDING = 2e-3
+"""Latents are rounded: what is steered up to the limit must not end beyond."""
 
 
 class Certifier:
@@ -43,7 +47,6 @@ class Certifier:
     The readers are opened when they are first needed.
 
     Args:
-        people: The parents of all candidates.
         model: Turns a head by changing the latent.
         portraits: Renders.
         limits: Of the similarity to others.
@@ -53,13 +56,12 @@ class Certifier:
     def __init__(
         self,
         *,
-        people: People,
         model: LatentModel,
         portraits: Portraits,
         limits: Limits,
         threads: int = 0,
     ) -> None:
-        self.people, self.model, self.portraits = people, model, portraits
+        self.model, self.portraits = model, portraits
         self.limits, self.threads = limits, threads
 
     def __call__(
@@ -77,46 +79,49 @@ class Certifier:
         best, least = None, np.inf
         asked = sum(not np.isnan(getattr(request.look, name)) for name in TOLERANCE)
         enough = FITS * np.sqrt(asked)
-        measured = 0
+        passed = 0
         for one in islice(candidates, TRIED):
-            passed = self._measured(one, request)
-            if passed is None:
+            # The mesh costs little beside all that is measured of those whose pose is right.
+            identity = self._measured(*self._turned(one, request), request)
+            if identity is None or identity.look is None:
                 continue
-            measured += 1
-            turned = self._turned(one, request, passed[0].look)
-            again = None if turned is None else self._measured(turned, request)
-            for identity, off in (passed, *([again] if again else [])):
-                if off < least:
-                    best, least = identity, off
-            if least < enough or measured == CERTIFIED:
+            off = float(misfit(one_look(identity.look), request.look, mirrored=False)[0])
+            if off < least:
+                best, least = identity, off
+            passed += off < REFUSED
+            if least < enough or passed == CERTIFIED:
                 break
         return best
 
-    def _turned(
-        self, one: Candidates, request: IdentityRequest, seen: Look | None
-    ) -> Candidates | None:
-        """The same person, aimed as far beyond the pose asked as the portrait fell short of it.
+    def _turned(self, one: Candidates, request: IdentityRequest) -> tuple[Candidates, Identity]:
+        """Render somebody, and once more with the head turned if that brings it nearer.
 
-        None where the portrait is turned as asked, or where it is so far off that the person would
-        become another one on the way.
+        The second portrait is steered from what the first one's mesh shows to what is asked. There
+        is none if the pose is right, or so far off that the person would become another on the way.
         """
-        asked = request.look
-        if seen is None:
-            return None
-        off = {name: getattr(seen, name) - getattr(asked, name) for name in ("yaw", "pitch")}
-        worst = max((abs(d) for d in off.values() if not np.isnan(d)), default=0.0)
-        if not TURNED_FROM < worst < TURNED_UP_TO:
-            return None
-        aim = replace(asked, **{n: getattr(asked, n) - d for n, d in off.items()})
-        people = self.model.breed(self.people, one.recipe, aim, longest_step=TURN_STEP)
-        return Candidates(people, one.recipe, one.misfits)
+        identity = self.portraits(one, request)
+        off = _off_pose(identity.mesh, request.look)
+        if not TURNED_FROM < off < TURNED_UP_TO:
+            return one, identity
+        pose = wanted(yaw=request.look.yaw, pitch=request.look.pitch)
+        people = self.model.steer(
+            _as_seen(one, identity.mesh),
+            one.recipe.mirrored,
+            pose,
+            longest_step=TURN_STEP,
+            max_psi=MAX_PSI - ROUNDING,
+        )
+        turned = replace(one, people=people)
+        again = self.portraits(turned, request)
+        return (turned, again) if _off_pose(again.mesh, request.look) < off else (one, identity)
 
-    def _measured(self, one: Candidates, request: IdentityRequest) -> tuple[Identity, float] | None:
-        """The identity, all of it measured, and its misfit.
+    def _measured(
+        self, one: Candidates, identity: Identity, request: IdentityRequest
+    ) -> Identity | None:
+        """The identity, all of it measured.
 
         None if it fails a screen or clearly reads as another gender than was asked.
         """
-        identity = self.portraits(one, request)
         landmarks = five_points(identity.mesh.points)
         chip = self._encoder.chip(identity.pixels, landmarks)
         views = self._encoder.views(chip)
@@ -127,7 +132,7 @@ class Certifier:
         look = self._looks(identity.pixels, identity.mesh, landmarks, chip, views)
         if abs(look.p_female - request.look.p_female) > OTHER_GENDER:  # never of NaN: not asked
             return None
-        measured = replace(
+        return replace(
             identity,
             embedding=embedding,
             screens=screens,
@@ -135,7 +140,6 @@ class Certifier:
             age=look.age,
             gender="female" if look.p_female >= 0.5 else "male",
         )
-        return measured, float(misfit(one_look(look), request.look, mirrored=False)[0])
 
     @cached_property
     def _encoder(self) -> DlibEncoder:
@@ -144,3 +148,19 @@ class Certifier:
     @cached_property
     def _looks(self) -> LookReader:
         return LookReader(threads=self.threads)
+
+
+def _off_pose(mesh: Mesh, asked: Look) -> float:
+    """Degrees by which yaw or pitch, whichever is worse, is off what is asked; 0 if nothing is."""
+    pose = estimate_pose(mesh.points)
+    off = (abs(pose.yaw - asked.yaw), abs(pose.pitch - asked.pitch))
+    return max((d for d in off if not np.isnan(d)), default=0.0)
+
+
+def _as_seen(one: Candidates, mesh: Mesh) -> People:
+    """One candidate in the pose that the mesh shows instead of the one predicted."""
+    pose = estimate_pose(mesh.points)
+    labels = one.people.labels.copy()
+    labels[0, LABELS.index("yaw")] = -pose.yaw if one.recipe.mirrored[0] else pose.yaw
+    labels[0, LABELS.index("pitch")] = pose.pitch
+    return replace(one.people, labels=labels)

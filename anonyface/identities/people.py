@@ -44,6 +44,20 @@ class People:
     def __getitem__(self, rows: NDArray[np.intp] | list[int] | slice) -> People:
         return People(self.latents[rows], self.embeddings[rows], self.labels[rows])
 
+    def exchanged(self, rows: NDArray[np.intp], others: People) -> People:
+        """The same people, but others in these rows."""
+
+        def put(into: FloatArray, values: FloatArray) -> FloatArray:
+            out = into.copy()
+            out[rows] = values
+            return out
+
+        return People(
+            put(self.latents, others.latents),
+            put(self.embeddings, others.embeddings),
+            put(self.labels, others.labels),
+        )
+
     def column(self, name: str) -> FloatArray:
         """(n,) one label of everybody."""
         return np.asarray(self.labels[:, LABELS.index(name)])

@@ -18,6 +18,7 @@ from anonyface.identities.fit import misfit, wanted
 from anonyface.identities.generator import PortraitSize
 from anonyface.identities.latents import (
     LONG_STEP,
+    SHORT_STEP,
     LatentModel,
     Recipe,
     as_they_are,
@@ -75,7 +76,6 @@ class LatentIdentities:
         self.model = LatentModel(threads=threads)
         self.portraits = Portraits(model=self.model, threads=threads)
         self.certifier = Certifier(
-            people=self.people,
             model=self.model,
             portraits=self.portraits,
             limits=self.limits,
@@ -227,6 +227,9 @@ class LatentIdentities:
         recipe = together(recipes)
         people = self.model.breed(self.people, recipe, request.look)
         total = misfit(people, request.look, mirrored=recipe.mirrored)
+        people, total = self._steer_again(
+            people, total, recipe.mirrored, request.look, count=parents.steered_again
+        )
         if len(request.avoid):
             resemblance = similarity(people.embeddings, request.avoid[0])
             extra = np.maximum(0, resemblance - RESEMBLANCE_FROM) / RESEMBLANCE_TOLERANCE
@@ -253,6 +256,29 @@ class LatentIdentities:
             as_they_are(nearest, mirrored=mirrored),
             cross_at_random(nearest[: reach * PARENTS], CHILDREN, rng, mirrored=mirrored),
         ]
+
+    def _steer_again(
+        self,
+        people: People,
+        total: FloatArray,
+        mirrored: NDArray[np.bool_],
+        look: Look,
+        *,
+        count: int,
+    ) -> tuple[People, FloatArray]:
+        """People and distances, the nearest steered once more where that brings them nearer."""
+        rows = np.argsort(total, kind="stable")[:count]
+        if not len(rows):
+            return people, total
+        side = mirrored[rows]
+        steered = self.model.steer(
+            people[rows], side, look, longest_step=SHORT_STEP, max_psi=MAX_PSI
+        )
+        distances = misfit(steered, look, mirrored=side)
+        better = distances < total[rows]
+        total = total.copy()
+        total[rows[better]] = distances[better]
+        return people.exchanged(rows[better], steered[np.flatnonzero(better)]), total
 
     def _passing(
         self, found: Candidates, request: IdentityRequest, *, related: bool

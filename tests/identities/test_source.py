@@ -157,25 +157,6 @@ def test_requested_people_are_measured_and_differ(source: LatentIdentities) -> N
             assert nearest < 0.62
 
 
-def test_requested_heads_are_turned_once_more_where_they_are_off(
-    source: LatentIdentities, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each pose is nearer to what was asked than the first portrait of the same search."""
-    poses = [(-25.0, 8.0), (18.0, -9.0), (5.0, 9.0), (-8.0, -8.0)]
-
-    def off() -> float:
-        found = [
-            source.request(gender="female", age=35, yaw=y, pitch=p, seed=int(y) + 50)[0].look
-            for y, p in poses
-        ]
-        pairs = zip(found, poses, strict=True)
-        return float(np.mean([abs(f.yaw - y) + abs(f.pitch - p) for f, (y, p) in pairs]))
-
-    twice = off()
-    monkeypatch.setattr(source.certifier, "_turned", lambda *given: None)
-    assert twice < 0.9 * off()
-
-
 def test_a_persona_comes_back_and_turns_the_head(
     source: LatentIdentities, encoder: DlibEncoder
 ) -> None:
