@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from anonyface.identities.candidates import Candidates, Parents
-from anonyface.identities.fit import REFUSED, TOLERANCE, misfit, wanted
+from anonyface.identities.fit import REFUSED, TOLERANCE, far_older, misfit, wanted
 from anonyface.identities.latents import LatentModel
 from anonyface.identities.looks import LookReader
 from anonyface.identities.people import LABELS, People, one_look
@@ -120,7 +120,8 @@ class Certifier:
     ) -> Identity | None:
         """The identity, all of it measured.
 
-        None if it fails a screen or clearly reads as another gender than was asked.
+        None if it fails a screen, clearly reads as another gender than was asked, or as far older
+        than the child asked.
         """
         landmarks = five_points(identity.mesh.points)
         chip = self._encoder.chip(identity.pixels, landmarks)
@@ -131,6 +132,8 @@ class Certifier:
             return None
         look = self._looks(identity.pixels, identity.mesh, landmarks, chip, views)
         if abs(look.p_female - request.look.p_female) > OTHER_GENDER:  # never of NaN: not asked
+            return None
+        if far_older(look.age, request.look.age):
             return None
         return replace(
             identity,

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.errors import InputError, NobodyLeft
-from anonyface.identities.candidates import CLEARLY, Candidates, Parents, recipe_of
+from anonyface.identities.candidates import Candidates, Parents, recipe_of, surely
 from anonyface.identities.certification import PARENTS_OF_CERTIFIED, Certifier
-from anonyface.identities.fit import misfit, wanted
+from anonyface.identities.fit import far_older, misfit, wanted
 from anonyface.identities.generator import PortraitSize
 from anonyface.identities.latents import (
     LONG_STEP,
@@ -213,7 +213,7 @@ class LatentIdentities:
         rng = np.random.default_rng(request.seed)
         apart = self.limits.apart(self.people.embeddings, request, margin=parents.margin)
         if parents.clearly and not np.isnan(request.look.p_female):
-            apart &= np.abs(self.people.column("p_female") - request.look.p_female) <= CLEARLY
+            apart &= surely(self.people, request.look)
         recipes = [
             part
             for mirrored in (False, True)
@@ -290,6 +290,7 @@ class LatentIdentities:
             left &= found.misfits <= found.misfits.min(initial=np.inf) + LESSER_FIT
         left &= self.model.psi(people.latents) <= MAX_PSI
         left &= people.column("sound") >= MIN_SOUND
+        left &= ~far_older(people.column("age"), request.look.age)
         for _ in range(OFFERS):
             if not left.any():
                 return

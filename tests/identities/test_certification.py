@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +12,11 @@ import pytest
 
 from anonyface.identities.candidates import Candidates
 from anonyface.identities.certification import CERTIFIED, TURNED_FROM, Certifier
-from anonyface.identities.fit import misfit, wanted
-from anonyface.identities.people import one_look
+from anonyface.identities.fit import FAR_OLDER, age_tolerance, misfit, wanted
 from anonyface.identities.screens import MAX_PSI
 from anonyface.identities.source import LatentIdentities
 from anonyface.landmarks.pose import estimate_pose
-from anonyface.types import Identity, IdentityRequest, Look
+from anonyface.types import IdentityRequest, Look
 
 NONE = np.zeros((0, 128), np.float32)
 POSES = [(-25.0, 8.0), (18.0, -9.0), (5.0, 9.0), (-8.0, -8.0)]
@@ -116,20 +116,13 @@ def test_who_is_turned_passes_the_limit_of_distance_from_the_mean(source: Latent
 
 def stand_in(
     source: LatentIdentities, monkeypatch: pytest.MonkeyPatch, looks: list[Look]
-) -> tuple[Certifier, list[Candidates]]:
-    """A certifier that sees these looks one after the other, and candidates for them."""
-    found = source.search(asking(p_female=1.0, age=30.0))
-    rows = [found[np.array([i])] for i in range(len(looks))]
+) -> tuple[Certifier, Iterator[Candidates]]:
+    """A certifier that reads these looks one after the other, and candidates for them."""
+    asked = asking(p_female=1.0, age=30.0)
+    somebody = next(source._passing(source.search(asked), asked, related=True))
     left = iter(looks)
-
-    def measured(_one: Candidates, identity: Identity, _request: IdentityRequest) -> Identity:
-        look = next(left)
-        return replace(identity, look=look, age=look.age)
-
-    portrait = source.portraits(rows[0], asking())
-    monkeypatch.setattr(source.certifier, "_turned", lambda one, _request: (one, portrait))
-    monkeypatch.setattr(source.certifier, "_measured", measured)
-    return source.certifier, rows
+    monkeypatch.setattr(source.certifier, "_looks", lambda *_given: next(left))
+    return source.certifier, iter([somebody] * len(looks))
 
 
 def test_people_with_glasses_are_no_choice_for_who_wants_none(
@@ -138,8 +131,22 @@ def test_people_with_glasses_are_no_choice_for_who_wants_none(
     asked = asking(p_female=1.0, age=30.0, eyewear=0.0)
     without = replace(asked.look, age=34.0)
     with_some = replace(asked.look, eyewear=0.9)
-    certifier, rows = stand_in(source, monkeypatch, [with_some] * (CERTIFIED + 1) + [without])
-    chosen = certifier(iter(rows), asked)
+    certifier, people = stand_in(source, monkeypatch, [with_some] * (CERTIFIED + 1) + [without])
+    chosen = certifier(people, asked)
     assert chosen is not None
     assert chosen.look == without
-    assert misfit(one_look(without), asked.look, mirrored=False) < 2
+
+
+def test_nobody_reads_as_far_older_than_the_child_asked(
+    source: LatentIdentities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asking(p_female=1.0, age=5.0)
+    limit = 5.0 + FAR_OLDER * age_tolerance(5.0)
+    assert limit == 11
+    looks = [replace(asked.look, age=years) for years in (15.0, limit + 0.1, 15.0, limit - 0.1)]
+    certifier, people = stand_in(source, monkeypatch, looks)
+    chosen = certifier(people, asked)
+    assert chosen is not None
+    assert chosen.age == pytest.approx(limit - 0.1)
+    certifier, people = stand_in(source, monkeypatch, looks[:3])
+    assert certifier(people, asked) is None

@@ -239,3 +239,26 @@ def test_old_women_are_found_though_few_read_as_such(source: LatentIdentities) -
     assert sum(person.age >= 55 for person in found) >= 3
     pairs = [similarity(a.embedding, b.embedding) for a, b in combinations(found, 2)]
     assert max(float(p) for p in pairs) < 0.62
+
+
+def test_a_young_child_gets_nobody_far_older_even_if_nobody_else_is_left(
+    source: LatentIdentities,
+) -> None:
+    ages = source.people.column("age")
+    # Children of teenagers can read as six: the search goes on beyond its parents.
+    older = source.people[np.flatnonzero((ages > 30) & (ages < 50))[:200]]
+    few = LatentIdentities(max_resemblance=0.58, max_sibling_similarity=0.62, people=older)
+    assert list(few(request(age=5.0))) == []
+    with pytest.raises(NobodyLeft):
+        few.request(age=5, seed=1)
+    assert next(few(request(age=40.0)), None) is not None
+    offered = list(source(request(age=5.0)))
+    assert offered
+    assert max(offer.render().age for offer in offered[:10]) <= 11
+
+
+@pytest.mark.parametrize("gender", ["female", "male"])
+def test_requested_children_read_as_children(source: LatentIdentities, gender: Any) -> None:
+    people = source.request(gender=gender, age=5, n=3, seed=11)
+    assert max(person.age for person in people) <= 11
+    assert np.median([person.age for person in people]) < 9
