@@ -22,13 +22,15 @@ from anonyface.types import Identity, IdentityRequest, Look, Mesh
 from anonyface.verification.encoder import DlibEncoder, unit
 
 STEERED_AGAIN = 64
+"""Children of each search, the best by prediction, whose pose and expression are steered twice."""
 PARENTS_OF_CERTIFIED = (
-    Parents(margin=0.05, clearly=True, steered_again=STEERED_AGAIN),
+    Parents(margin=MARGIN, clearly=True, steered_again=STEERED_AGAIN),
     Parents(margin=MARGIN, reach=4, clearly=True, steered_again=STEERED_AGAIN),
     Parents(margin=MARGIN, reach=4, steered_again=STEERED_AGAIN),
 )
-"""One after the other until somebody passes. Parents keep more than their children must: those
-vary."""
+"""One after the other until somebody passes. The first keep no more from the limits than a portrait
+must: the old, and small children, resemble each other, and with a wide berth few of the age asked
+are left in a job."""
 OTHER_GENDER = 0.75
 """Distance of the probability of female from 0 or 1 as asked that is clearly the other gender."""
 TRIED, CERTIFIED, FITS = 16, 2, 1.1
