@@ -11,9 +11,33 @@ from numpy.typing import NDArray
 from anonyface.errors import InputError
 from anonyface.identities.latents import Recipe
 from anonyface.identities.people import People
-from anonyface.types import FloatArray
+from anonyface.types import FloatArray, Look
 
+CLEARLY = 0.25
+"""How far the probability of female of a parent may be from what is asked: children of people who
+hardly read as women read as men, old ones above all."""
+BARELY_SHOWS, A_CHILD = 0.5, 12.0
+"""The same for those younger than so many years: a child's gender barely shows, and among the few
+in whom it does hardly anybody is 4 or 5, or left for the next who asks."""
 PERSONA = re.compile(r"pool:(\d+)(?:x(\d+)@(0\.\d\d))?(m?)")
+
+
+@dataclass(frozen=True)
+class Parents:
+    """Who may be a parent of those who are offered.
+
+    Attributes:
+        margin: What they keep from the limits of similarity.
+        reach: How many times as many of them are considered as otherwise.
+        clearly: Whether they surely have the gender asked, see `surely`.
+        steered_again: How many of their children who fit best are steered twice: the first step
+            leads near, not there.
+    """
+
+    margin: float = 0.0
+    reach: int = 1
+    clearly: bool = False
+    steered_again: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +57,12 @@ class Candidates:
         mother, father = int(recipe.mother[row]), int(recipe.father[row])
         other = "" if mother == father else f"x{father}@{recipe.share[row]:.2f}"
         return f"pool:{mother}{other}{'m' if recipe.mirrored[row] else ''}"
+
+
+def surely(people: People, look: Look) -> NDArray[np.bool_]:
+    """(n,) who surely has the gender asked: of young children's parents less is asked."""
+    far = np.abs(people.column("p_female") - look.p_female)
+    return np.asarray(far <= (BARELY_SHOWS if look.age < A_CHILD else CLEARLY))
 
 
 def recipe_of(persona: str, count: int) -> Recipe:

@@ -44,6 +44,9 @@ number of years and this share of the age, which is 3 years at 5."""
 FAR_AGE = 1.5
 """Tolerances from which on a difference in age counts more and more: one sees it, however well all
 else fits."""
+FAR_OLDER = 2.0
+"""Tolerances of age beyond which a nobody is too old for the child asked, whatever else fits: 6
+years for a child of 5. A cover is better."""
 WEARS = 0.6
 """Who seems to wear glasses from here on gets a nobody who does. Of 900 people of lfw-dev that were
 looked at, 14 of the 16 who read as 0.6 to 0.7 wore some, 8 of 12 from 0.5 on, 4 of 12 from 0.4 on;
@@ -78,7 +81,7 @@ def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) ->
         asked = believable_tone(look) if name == "skin_tone" else getattr(look, name)
         tolerance = usual
         if name == "age":
-            tolerance = min(usual, FIRST_YEARS + OF_AGE * max(asked, 0.0))
+            tolerance = age_tolerance(asked)
         if np.isnan(asked):
             continue
         have = people.column(name)
@@ -95,6 +98,27 @@ def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) ->
         total += np.square(off)
     total += _group_misfit(people, look) + _eyewear_misfit(people, look)
     return np.asarray(np.sqrt(total), dtype=np.float32)
+
+
+def age_tolerance(asked: float) -> float:
+    """Return by how many years a nobody may be off before it shows, for the years asked.
+
+    >>> round(age_tolerance(5.0), 3), age_tolerance(40.0)
+    (3.0, 4.5)
+    """
+    return min(TOLERANCE["age"], FIRST_YEARS + OF_AGE * max(asked, 0.0))
+
+
+def far_older(years: FloatArray | float, asked: float) -> NDArray[np.bool_]:
+    """Whether people of these years, any shape, are far too old for the child asked.
+
+    Never so if an adult is asked, or nobody of a certain age (NaN).
+
+    >>> far_older(np.array([6.0, 15.0]), 5.0), far_older(70.0, 20.0)
+    (array([False,  True]), np.False_)
+    """
+    most = asked + FAR_OLDER * age_tolerance(asked)
+    return np.asarray(years) > (most if asked < CHILD_AGE else np.inf)
 
 
 def believable_tone(look: Look) -> float:

@@ -109,27 +109,70 @@ class LatentModel:
         alone = mother == father
         shrunk = np.where(alone, 1, np.hypot(recipe.share, 1 - recipe.share))[:, None]
         grown = np.float32(1 - EXPANSION) + np.float32(EXPANSION) / shrunk
-        steps = self._steps(mixed(parents.labels), recipe.mirrored, look)
-        length = np.linalg.norm(steps, axis=1, keepdims=True) / self.reach
-        steps = steps * np.minimum(1, longest_step / np.maximum(length, 1e-6))
+        steps = self._steps(mixed(parents.labels), recipe.mirrored, look, longest_step)
         latents = self.mean + (mixed(parents.latents) - self.mean) * grown + steps
-        # Rounded, so that the size of a batch does not show in the portrait.
-        latents = latents.astype(np.float16).astype(np.float32)
         # The network's error at the parents is known; between them it is about the same.
         said_labels, said_embeddings = self(parents.latents)
-        labels, embeddings = self(latents)
-        labels = labels + mixed(parents.labels - said_labels)
-        embeddings = embeddings + mixed(parents.embeddings - said_embeddings)
-        views = None if parents.views is None else unit(mixed(parents.views))
-        return People(latents, unit(embeddings), _sane(labels), views)
+        return self._corrected(
+            latents,
+            mixed(parents.labels - said_labels),
+            mixed(parents.embeddings - said_embeddings),
+            None if parents.views is None else unit(mixed(parents.views)),
+        )
 
-    def _steps(self, labels: FloatArray, mirrored: NDArray[np.bool_], look: Look) -> FloatArray:
-        """(n, 512) steps that would lead to a look if everything were linear."""
+    def steer(
+        self,
+        people: People,
+        mirrored: NDArray[np.bool_],
+        look: Look,
+        *,
+        longest_step: float,
+        max_psi: float,
+    ) -> People:
+        """Return the same people, taken from how they look to how they are to look.
+
+        Args:
+            people: Whose labels are predicted, or better, measured.
+            mirrored: (n,) whether their portraits are to be mirrored; labels are as without.
+            look: What is asked; NaN for what may stay as it is.
+            longest_step: See `breed`.
+            max_psi: How far from the mean they may get.
+        """
+        latents = people.latents + self._steps(people.labels, mirrored, look, longest_step)
+        inside = np.minimum(1, np.float32(max_psi) / np.maximum(self.psi(latents), 1e-6))
+        said_labels, said_embeddings = self(people.latents)
+        return self._corrected(
+            self.mean + (latents - self.mean) * inside[:, None],
+            people.labels - said_labels,
+            people.embeddings - said_embeddings,
+            people.views,
+        )
+
+    def _corrected(
+        self,
+        latents: FloatArray,
+        label_errors: FloatArray,
+        embedding_errors: FloatArray,
+        views: FloatArray | None,
+    ) -> People:
+        """People with these latents, as the network says but for its known errors."""
+        # Rounded, so that the size of a batch does not show in the portrait.
+        latents = latents.astype(np.float16).astype(np.float32)
+        labels, embeddings = self(latents)
+        embeddings = unit(embeddings + embedding_errors)
+        return People(latents, embeddings, _sane(labels + label_errors), views)
+
+    def _steps(
+        self, labels: FloatArray, mirrored: NDArray[np.bool_], look: Look, longest: float
+    ) -> FloatArray:
+        """(n, 512) steps that would lead to a look if everything were linear, up to the longest."""
         asked = np.array([getattr(look, name) for name in STEERED], dtype=np.float32)
         turns = np.array([name in MIRRORED for name in STEERED])
         signs = np.where(mirrored[:, None] & turns, np.float32(-1), np.float32(1))
         have = labels[:, [LABELS.index(name) for name in STEERED]]
-        return np.asarray(np.nan_to_num(signs * asked - have) @ self.directions)  # NaN: as it comes
+        steps = np.nan_to_num(signs * asked - have) @ self.directions  # NaN: as it comes
+        length = np.linalg.norm(steps, axis=1, keepdims=True) / self.reach
+        return np.asarray(steps * np.minimum(1, longest / np.maximum(length, 1e-6)))
 
 
 def cross_at_random(

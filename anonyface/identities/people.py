@@ -56,6 +56,24 @@ class People:
         views = None if self.views is None else self.views[rows]
         return People(self.latents[rows], self.embeddings[rows], self.labels[rows], views)
 
+    def exchanged(self, rows: NDArray[np.intp], others: People) -> People:
+        """The same people, but others in these rows."""
+
+        def put(into: FloatArray, values: FloatArray) -> FloatArray:
+            out = into.copy()
+            out[rows] = values
+            return out
+
+        views = self.views
+        if views is not None and others.views is not None:
+            views = put(views, others.views)
+        return People(
+            put(self.latents, others.latents),
+            put(self.embeddings, others.embeddings),
+            put(self.labels, others.labels),
+            views,
+        )
+
     def column(self, name: str) -> FloatArray:
         """(n,) one label of everybody."""
         return np.asarray(self.labels[:, LABELS.index(name)])

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from itertools import islice
+from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from typing import Literal, TypeAlias
 
@@ -16,56 +13,32 @@ from numpy.typing import NDArray
 
 from anonyface.errors import InputError, NobodyLeft
 from anonyface.identities import resemblance
-from anonyface.identities.candidates import Candidates, recipe_of
-from anonyface.identities.fit import TOLERANCE, misfit, wanted
-from anonyface.identities.generator import Generator, PortraitSize
+from anonyface.identities.candidates import Candidates, Parents, recipe_of, surely
+from anonyface.identities.certification import PARENTS_OF_CERTIFIED, Certifier
+from anonyface.identities.fit import far_older, misfit, wanted
+from anonyface.identities.generator import PortraitSize
 from anonyface.identities.latents import (
     LONG_STEP,
+    SHORT_STEP,
     LatentModel,
     Recipe,
     as_they_are,
     cross_at_random,
     together,
 )
-from anonyface.identities.looks import LookReader
-from anonyface.identities.people import People, load_pool, one_look, portrait_face
-from anonyface.identities.screens import MAX_PSI, MIN_SOUND, Limits, hold_against
-from anonyface.landmarks.iris import IrisLandmarks
-from anonyface.landmarks.mesh import FaceMesh, five_points
-from anonyface.types import (
-    FloatArray,
-    Identity,
-    IdentityRequest,
-    ImageArray,
-    Look,
-    Mesh,
-    Offer,
-    Screens,
-)
-from anonyface.verification.encoder import DlibEncoder, similarity, unit
+from anonyface.identities.people import People, load_pool
+from anonyface.identities.portraits import LARGE_FACE_PX, Portraits
+from anonyface.identities.screens import MARGIN, MAX_PSI, MIN_SOUND, Limits
+from anonyface.types import FloatArray, Identity, IdentityRequest, Look, Offer
+from anonyface.verification.encoder import similarity
 
 Gender: TypeAlias = Literal["female", "male"]
-Portrait: TypeAlias = tuple[ImageArray, Mesh]
 
 PARENTS, CHILDREN = 24, 256
 """People who come nearest to what is asked, and children bred from them; both for each side."""
 NEAREST = 80
 """People of the pool, for each side, who are offered as they are: not as fitting as the children,
 but not related to each other."""
-CLEARLY = 0.25
-"""How far the probability of female of a parent may be from what is asked: children of people who
-hardly read as women read as men, old ones above all."""
-OTHER_GENDER = 0.75
-"""Distance of the probability of female from 0 or 1 as asked that is clearly the other gender."""
-TRIED, CERTIFIED, FITS = 16, 3, 1.0
-"""Portraits rendered at most, portraits that pass the screens before the best of them is taken, and
-the distance for each side asked, in tolerances, that is near enough to take one at once."""
-TURNED_FROM, TURNED_UP_TO, TURN_STEP = 3.0, 15.0, 0.3
-"""Degrees of yaw or pitch by which a portrait may be off, and from which on it is beyond help; in
-between the head is turned once more, by at most this step (see `latents.LONG_STEP`)."""
-MARGIN = 0.015
-"""What a similarity measured on a portrait must keep from its limit: cut out a little differently,
-the same portrait compares a little differently."""
 BARE_EYES = 28.0
 """Shade of eyes behind clear glasses: nobody asks for sunglasses."""
 LESSER_FIT = 2.0
@@ -75,34 +48,7 @@ OFFERS, ALIKE = 40, 0.72
 fail again."""
 SPREAD = 0.45
 """Randomness of the choice, in units of the distance: keeps photos unlinkable."""
-LARGE_FACE_PX = 170
-"""Faces from here on get a 1024-px portrait; below, 256 px hold all the photo can show."""
-CACHE_SIZE = 32
-
-
-@dataclass(frozen=True)
-class Parents:
-    """Who may be a parent of those who are offered.
-
-    Attributes:
-        margin: What they keep from the limits of similarity.
-        reach: How many times as many of them are considered as otherwise.
-        clearly: Whether they surely have the gender asked.
-    """
-
-    margin: float = 0.0
-    reach: int = 1
-    clearly: bool = False
-
-
 ANYBODY = Parents()
-PARENTS_OF_CERTIFIED = (
-    Parents(margin=0.05, clearly=True),
-    Parents(margin=MARGIN, reach=4, clearly=True),
-    Parents(margin=MARGIN, reach=4),
-)
-"""One after the other until somebody passes. Parents keep more than their children must: those
-vary."""
 
 
 class LatentIdentities:
@@ -125,20 +71,20 @@ class LatentIdentities:
         people: People | None = None,
     ) -> None:
         self.people = load_pool() if people is None else people
-        self.threads = threads
         self.limits = Limits(real=max_resemblance, sibling=max_sibling_similarity)
         self.model = LatentModel(threads=threads)
-        self.generator = Generator(threads=threads)
-        self.mesh = FaceMesh(threads=threads)
-        self.irises = IrisLandmarks(threads=threads)
-        self._cache: OrderedDict[tuple[bytes, bool, int], Portrait] = OrderedDict()
-        self._lock = threading.Lock()
+        self.portraits = Portraits(model=self.model, threads=threads)
+        self.certifier = Certifier(
+            model=self.model,
+            portraits=self.portraits,
+            limits=self.limits,
+            threads=threads,
+        )
 
     def __call__(self, request: IdentityRequest, /) -> Iterator[Offer]:
         """Offer nobodies, best first, each passing the screens and each somebody else."""
-        found = self.search(request)
-        for row in self._passing(found, request, related=False):
-            yield self._offer(found, row, request)
+        for one in self._passing(self.search(request), request, related=False):
+            yield self._offer(one, request)
 
     def request(
         self,
@@ -225,89 +171,15 @@ class LatentIdentities:
         for number in np.random.SeedSequence(seed).generate_state(n, np.uint64):
             given = [asked.taken, *(i.embedding[None] for i in found)]
             one = replace(asked, seed=int(number >> 1), taken=np.concatenate(given))
-            tries = (self._certified(one, parents) for parents in PARENTS_OF_CERTIFIED)
+            tries = (
+                self.certifier(self._passing(self.search(one, parents), one, related=True), one)
+                for parents in PARENTS_OF_CERTIFIED
+            )
             identity = next((identity for identity in tries if identity is not None), None)
             if identity is None:
                 raise NobodyLeft(found, n)
             found.append(identity)
         return found
-
-    def _certified(self, request: IdentityRequest, parents: Parents) -> Identity | None:
-        """The best of a few whose portraits pass the screens; the first that fits well."""
-        best, least = None, np.inf
-        asked = sum(not np.isnan(getattr(request.look, name)) for name in TOLERANCE)
-        enough = FITS * np.sqrt(asked)
-        found = self.search(request, parents)
-        measured = 0
-        for row in islice(self._passing(found, request, related=True), TRIED):
-            one = found[np.array([row])]
-            passed = self._measured(one, request)
-            if passed is None:
-                continue
-            measured += 1
-            turned = self._turned(one, request, passed[0].look)
-            again = None if turned is None else self._measured(turned, request)
-            for identity, off in (passed, *([again] if again else [])):
-                if off < least:
-                    best, least = identity, off
-            if least < enough or measured == CERTIFIED:
-                break
-        return best
-
-    def _turned(
-        self, one: Candidates, request: IdentityRequest, seen: Look | None
-    ) -> Candidates | None:
-        """The same person, aimed as far beyond the pose asked as the portrait fell short of it.
-
-        None where the portrait is turned as asked, or where it is so far off that the person would
-        become another one on the way.
-        """
-        asked = request.look
-        if seen is None:
-            return None
-        off = {name: getattr(seen, name) - getattr(asked, name) for name in ("yaw", "pitch")}
-        worst = max((abs(d) for d in off.values() if not np.isnan(d)), default=0.0)
-        if not TURNED_FROM < worst < TURNED_UP_TO:
-            return None
-        aim = replace(asked, **{n: getattr(asked, n) - d for n, d in off.items()})
-        people = self.model.breed(self.people, one.recipe, aim, longest_step=TURN_STEP)
-        return Candidates(people, one.recipe, one.misfits)
-
-    def _measured(
-        self, found: Candidates, request: IdentityRequest
-    ) -> tuple[Identity, float] | None:
-        """The identity, all of it measured, and its misfit.
-
-        None if it fails a screen or clearly reads as another gender than was asked.
-        """
-        identity = self._render(found, request)
-        landmarks = five_points(identity.mesh.points)
-        chip = self._encoder.chip(identity.pixels, landmarks)
-        views = self._encoder.views(chip)
-        embedding = unit(views.sum(axis=0))
-        screens = self._screens(found, request, embedding)
-        if not self.limits.admit(screens, margin=MARGIN):
-            return None
-        look = self._looks(identity.pixels, identity.mesh, landmarks, chip, views)
-        if abs(look.p_female - request.look.p_female) > OTHER_GENDER:  # never of NaN: not asked
-            return None
-        measured = replace(
-            identity,
-            embedding=embedding,
-            screens=screens,
-            look=look,
-            age=look.age,
-            gender="female" if look.p_female >= 0.5 else "male",
-        )
-        return measured, float(misfit(one_look(look), request.look, mirrored=False)[0])
-
-    @cached_property
-    def _encoder(self) -> DlibEncoder:
-        return DlibEncoder(threads=self.threads)
-
-    @cached_property
-    def _looks(self) -> LookReader:
-        return LookReader(threads=self.threads)
 
     def again(self, persona: str, request: IdentityRequest, /) -> Offer:
         """Offer the person of ``Identity.source`` again, with the pose and expression now asked.
@@ -323,7 +195,7 @@ class LatentIdentities:
         """
         recipe = recipe_of(persona, len(self.people))
         people = self.model.breed(self.people, recipe, request.look, longest_step=LONG_STEP)
-        return self._offer(Candidates(people, recipe, np.zeros(1, np.float32)), 0, request)
+        return self._offer(Candidates(people, recipe, np.zeros(1, np.float32)), request)
 
     def search(self, request: IdentityRequest, parents: Parents = ANYBODY) -> Candidates:
         """Return candidates in the order they are offered.
@@ -340,7 +212,7 @@ class LatentIdentities:
         rng = np.random.default_rng(request.seed)
         apart = self.limits.apart(self.people.embeddings, request, margin=parents.margin)
         if parents.clearly and not np.isnan(request.look.p_female):
-            apart &= np.abs(self.people.column("p_female") - request.look.p_female) <= CLEARLY
+            apart &= surely(self.people, request.look)
         recipes = [
             part
             for mirrored in (False, True)
@@ -354,6 +226,9 @@ class LatentIdentities:
         recipe = together(recipes)
         people = self.model.breed(self.people, recipe, request.look)
         total = misfit(people, request.look, mirrored=recipe.mirrored)
+        people, total = self._steer_again(
+            people, total, recipe.mirrored, request.look, count=parents.steered_again
+        )
         if len(request.avoid):
             total = np.hypot(total, resemblance.cost(resemblance.excess(people, request)))
         noisy = total + SPREAD * rng.gumbel(size=len(total))
@@ -379,78 +254,54 @@ class LatentIdentities:
             cross_at_random(nearest[: reach * PARENTS], CHILDREN, rng, mirrored=mirrored),
         ]
 
+    def _steer_again(
+        self,
+        people: People,
+        total: FloatArray,
+        mirrored: NDArray[np.bool_],
+        look: Look,
+        *,
+        count: int,
+    ) -> tuple[People, FloatArray]:
+        """People and distances, the nearest steered once more where that brings them nearer."""
+        rows = np.argsort(total, kind="stable")[:count]
+        if not len(rows):
+            return people, total
+        side = mirrored[rows]
+        steered = self.model.steer(
+            people[rows], side, look, longest_step=SHORT_STEP, max_psi=MAX_PSI
+        )
+        distances = misfit(steered, look, mirrored=side)
+        better = distances < total[rows]
+        total = total.copy()
+        total[rows[better]] = distances[better]
+        return people.exchanged(rows[better], steered[np.flatnonzero(better)]), total
+
     def _passing(
         self, found: Candidates, request: IdentityRequest, *, related: bool
-    ) -> Iterator[int]:
-        """Yield the rows of those who pass the screens; unless related, none is like another."""
+    ) -> Iterator[Candidates]:
+        """Yield one by one who passes the screens; unless related, none is like another."""
         people = found.people
         left = self.limits.apart(people.embeddings, request, margin=MARGIN if related else 0.0)
         if not related:
             left &= found.misfits <= found.misfits.min(initial=np.inf) + LESSER_FIT
         left &= self.model.psi(people.latents) <= MAX_PSI
         left &= people.column("sound") >= MIN_SOUND
+        left &= ~far_older(people.column("age"), request.look.age)
         for _ in range(OFFERS):
             if not left.any():
                 return
             row = int(left.argmax())
-            yield row
+            yield found[np.array([row])]
             if not related:
                 near = similarity(people.embeddings, people.embeddings[row])
                 left &= near < ALIKE
             left[row] = False
 
-    def _screens(
-        self, found: Candidates, request: IdentityRequest, embedding: FloatArray
-    ) -> Screens:
-        return hold_against(
-            embedding,
-            request,
-            psi=float(self.model.psi(found.people.latents[0])),
-            sound=float(found.people.column("sound")[0]),
-        )
-
-    def _offer(self, found: Candidates, row: int, request: IdentityRequest) -> Offer:
-        one = found[np.array([row])]
+    def _offer(self, one: Candidates, request: IdentityRequest) -> Offer:
         near = resemblance.excess(one.people, request) if len(request.avoid) else [np.nan]
-        embedding = one.people.embeddings[0]
-        return Offer(embedding, partial(self._render, one, request), float(near[0]))
-
-    def _render(self, found: Candidates, request: IdentityRequest) -> Identity:
-        size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256
-        mirrored = bool(found.recipe.mirrored[0])
-        latent = found.people.latents[0]
-        pixels, mesh = self._portrait(latent, mirrored, size)
-        look = found.people.look(0, mirrored=mirrored)
-        gender: Gender = "female" if look.p_female >= 0.5 else "male"
-        return Identity(
-            pixels=pixels,
-            mesh=mesh,
-            latent=latent,
-            gender=gender,
-            age=look.age,
-            embedding=found.people.embeddings[0],
-            seed=request.seed,
-            source=found.persona(0),
-            look=look,
-            screens=self._screens(found, request, found.people.embeddings[0]),
-        )
-
-    def _portrait(self, latent: FloatArray, mirrored: bool, size: PortraitSize) -> Portrait:
-        key = (latent.tobytes(), mirrored, size)
-        with self._lock:
-            if key in self._cache:
-                self._cache.move_to_end(key)
-                return self._cache[key]
-        pixels = self.generator.render(latent, size=size)
-        if mirrored:
-            pixels = np.ascontiguousarray(pixels[:, ::-1])
-        mesh = self.mesh(pixels, [portrait_face(size)])[0]
-        portrait = pixels, self.irises.complete(pixels, mesh)
-        with self._lock:
-            self._cache[key] = portrait
-            while len(self._cache) > CACHE_SIZE:
-                self._cache.popitem(last=False)
-        return portrait
+        render = partial(self.portraits, one, request)
+        return Offer(one.people.embeddings[0], render, float(near[0]))
 
 
 def _check_request(*, gender: object, size: object, n: object, seed: object) -> None:

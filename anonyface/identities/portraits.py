@@ -1,0 +1,95 @@
+"""Candidates to identities: render the portrait and find mesh and irises in it."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TypeAlias
+
+import numpy as np
+
+from anonyface.identities.candidates import Candidates
+from anonyface.identities.generator import Generator, PortraitSize
+from anonyface.identities.latents import LatentModel
+from anonyface.identities.people import portrait_face
+from anonyface.identities.screens import hold_against
+from anonyface.landmarks.iris import IrisLandmarks
+from anonyface.landmarks.mesh import FaceMesh
+from anonyface.types import FloatArray, Identity, IdentityRequest, ImageArray, Mesh, Screens
+
+Portrait: TypeAlias = tuple[ImageArray, Mesh]
+
+LARGE_FACE_PX = 170
+"""Faces from here on get a 1024-px portrait; below, 256 px hold all the photo can show."""
+CACHE_SIZE = 32
+
+
+class Portraits:
+    """Renders people. What was rendered last is kept.
+
+    Args:
+        model: Tells how far from the mean somebody is.
+        threads: Threads for inference, 0 for all usable cores.
+    """
+
+    def __init__(self, *, model: LatentModel, threads: int = 0) -> None:
+        self.model = model
+        self.generator = Generator(threads=threads)
+        self.mesh = FaceMesh(threads=threads)
+        self.irises = IrisLandmarks(threads=threads)
+        self._cache: OrderedDict[tuple[bytes, bool, int], Portrait] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, one: Candidates, request: IdentityRequest) -> Identity:
+        """Return the identity of one candidate; all but pixels and mesh is as predicted.
+
+        Args:
+            one: A single candidate.
+            request: Tells the size of the portrait, and whom the screens hold the person against.
+
+        Raises:
+            FaceError: If there is no face in the portrait.
+        """
+        size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256
+        mirrored = bool(one.recipe.mirrored[0])
+        latent = one.people.latents[0]
+        pixels, mesh = self._portrait(latent, mirrored, size)
+        look = one.people.look(0, mirrored=mirrored)
+        return Identity(
+            pixels=pixels,
+            mesh=mesh,
+            latent=latent,
+            gender="female" if look.p_female >= 0.5 else "male",
+            age=look.age,
+            embedding=one.people.embeddings[0],
+            seed=request.seed,
+            source=one.persona(0),
+            look=look,
+            screens=self.screens(one, request, one.people.embeddings[0]),
+        )
+
+    def screens(self, one: Candidates, request: IdentityRequest, embedding: FloatArray) -> Screens:
+        """Return the figures of one candidate, whose (128,) embedding is predicted or measured."""
+        return hold_against(
+            embedding,
+            request,
+            psi=float(self.model.psi(one.people.latents[0])),
+            sound=float(one.people.column("sound")[0]),
+        )
+
+    def _portrait(self, latent: FloatArray, mirrored: bool, size: PortraitSize) -> Portrait:
+        key = (latent.tobytes(), mirrored, size)
+        with self._lock:
+            if key in self._cache:
+                self._cache.move_to_end(key)
+                return self._cache[key]
+        pixels = self.generator.render(latent, size=size)
+        if mirrored:
+            pixels = np.ascontiguousarray(pixels[:, ::-1])
+        mesh = self.mesh(pixels, [portrait_face(size)])[0]
+        portrait = pixels, self.irises.complete(pixels, mesh)
+        with self._lock:
+            self._cache[key] = portrait
+            while len(self._cache) > CACHE_SIZE:
+                self._cache.popitem(last=False)
+        return portrait
