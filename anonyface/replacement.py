@@ -51,7 +51,7 @@ class Plan:
 
     Attributes:
         subject: Who it is, None where it can't be read.
-        offers: Who may stand in, best first.
+        offers: Who may stand in, best first; some of them are tried.
         others: The other people in the photo, kept or not.
         error: Why it can't be read.
     """
@@ -140,7 +140,7 @@ class Replacer:
                 denied=self.denied,
                 seen=subject.seen,
             )
-            offers = self._choose(request, subject)
+            offers = tuple(islice(self.identities(request), LONG_LIST))
             if offers:
                 reserved = np.concatenate([reserved, offers[0].embedding[None]])
             plans.append(Plan(subject=subject, offers=offers))
@@ -155,22 +155,6 @@ class Replacer:
             )
             for plan in plans
         ]
-
-    def _choose(self, request: IdentityRequest, subject: Subject) -> tuple[Offer, ...]:
-        """The offer that fits best; for redraws those that resemble the original least.
-
-        The last tries are the least similar of a longer list: lesser fits, better than a cover.
-        """
-
-        def resemblance(offer: Offer) -> float:
-            if not np.isnan(offer.resemblance):
-                return offer.resemblance
-            return float(similarity(offer.embedding, subject.embedding))
-
-        offers = list(islice(self.identities(request), LONG_LIST))
-        near = sorted(offers[1:SHORT_LIST], key=resemblance)[:NEAR_TRIES]
-        far = sorted(offers[SHORT_LIST:], key=resemblance)[:FAR_TRIES]
-        return (*offers[:1], *near, *far)
 
     def _without_doubles(self, plan: Plan, plans: Sequence[Plan]) -> Plan:
         """Drop redraws that resemble the first choice of another face."""
@@ -201,7 +185,8 @@ class Replacer:
         crop, mesh, window = cut_crop(out, subject.mesh)
         refusals: list[str] = []
         known: dict[EncoderName, Reading] = {n: (e, None) for n, e in subject.seen.items()}
-        offers = [o for o in plan.offers if not self._doubles(o, given.offered)]
+        free = [o for o in plan.offers if not self._doubles(o, given.offered)]
+        offers = choose_tries(free, subject.embedding)
         for offer in offers:
             identity = offer.render()
             patch = limit_to_region(self.swapper(crop, mesh, identity), crop, mesh, self.region)
@@ -297,6 +282,28 @@ class Replacer:
         if any(new.matches(other, "1e-4", face_px=face_px) for other in others):
             return "somebody else in the photo"
         return ""
+
+
+def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
+    """Return the offer that fits best; for redraws those that resemble the original least.
+
+    The last tries are the least similar of a longer list: lesser fits, better than a cover. Where
+    few are offered, as to the last of many alike in one photo, all of them are tried.
+
+    Args:
+        offers: Best first.
+        original: (128,) embedding of whom they are to replace.
+    """
+
+    def resemblance(offer: Offer) -> float:
+        if not np.isnan(offer.resemblance):
+            return offer.resemblance
+        return float(similarity(offer.embedding, original))
+
+    near = sorted(offers[1:SHORT_LIST], key=resemblance)
+    far = sorted(offers[SHORT_LIST:], key=resemblance)
+    rest = [*far[FAR_TRIES:], *near[NEAR_TRIES:]]
+    return [*offers[:1], *near[:NEAR_TRIES], *far[:FAR_TRIES], *rest][: 1 + NEAR_TRIES + FAR_TRIES]
 
 
 def _outcome(
