@@ -34,8 +34,9 @@ GROUP_TONES = np.array([-8, 51, 25, 38, 12, 27, 48], dtype=np.float32)
 """Skin tone the groups have in the pool, degrees (least squares, printed by training.make_pool)."""
 TONE_REACH = 20.0
 """How far from what the group lets expect a tone is believed: beyond, it is the light."""
-OTHER_GENDER = 4.0
-"""Distance added for a nobody of the other gender, as far as the original's was sure."""
+OTHER_SIDE = {"p_female": 4.0, "facial_hair": 3.0}
+"""Distance added for a nobody of the other gender, or with a beard or moustache where the original
+has none or the other way round, as far as the original's was sure."""
 CHILD_AGE = 17.0
 """Children get children, nobody else does: across this age a difference counts four times."""
 FIRST_YEARS, OF_AGE = 1.5, 0.3
@@ -92,9 +93,9 @@ def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) ->
         if name == "age":
             off = np.abs(off) * np.maximum(1, np.abs(off) / FAR_AGE)
             off = np.where((have < CHILD_AGE) != (asked < CHILD_AGE), 4 * off, off)
-        if name == "p_female":
+        if name in OTHER_SIDE:
             across = (have >= 0.5) != (asked >= 0.5)
-            off = np.abs(off) + across * np.float32(OTHER_GENDER * abs(2 * asked - 1))
+            off = np.abs(off) + across * np.float32(OTHER_SIDE[name] * abs(2 * asked - 1))
         total += np.square(off)
     total += _group_misfit(people, look) + _eyewear_misfit(people, look)
     return np.asarray(np.sqrt(total), dtype=np.float32)

@@ -103,6 +103,15 @@ def test_sunglasses_ask_for_dark_lenses() -> None:
     assert clear > 5
 
 
+@pytest.mark.parametrize(("asked", "near", "across"), [(0.9, 0.6, 0.4), (0.1, 0.4, 0.6)])
+def test_a_beard_does_not_come_or_go(asked: float, near: float, across: float) -> None:
+    look = replace(ASKED, facial_hair=asked)
+    stays, changes = (
+        misfit(somebody(look, facial_hair=have), look, mirrored=False)[0] for have in (near, across)
+    )
+    assert changes > stays + 2
+
+
 def test_children_are_for_children() -> None:
     child, teenager = replace(ASKED, age=15.0), replace(ASKED, age=19.0)
     far = misfit(somebody(teenager), child, mirrored=False)[0]
