@@ -24,7 +24,6 @@ from anonyface.swapping.mask import (
     outline_window,
     smoothstep,
 )
-from anonyface.swapping.refine import Refiner
 from anonyface.swapping.resolution import swap_at_work_size
 from anonyface.swapping.texture import match_texture
 from anonyface.swapping.tone import (
@@ -55,12 +54,10 @@ class MeshSwapper:
     Attributes:
         shape: Share of the original's geometry kept for eyes, brows, nose and cheeks.
         mouth: The same for the mouth, which carries the expression.
-        refine: Takes the last look, None for nobody.
     """
 
     shape: float = 0.15
     mouth: float = 0.65
-    refine: Refiner | None = None
 
     def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
         """Return the crop with the new face in it.
@@ -73,16 +70,7 @@ class MeshSwapper:
         Raises:
             FaceError: If the geometry can't be solved.
         """
-        return swap_at_work_size(crop, mesh, partial(self._refined, identity=identity))
-
-    def _refined(
-        self, pixels: ImageArray, mesh: Mesh, identity: Identity
-    ) -> tuple[FloatArray, FloatArray]:
-        """The new face as it stands in its surroundings, after a last look at both."""
-        new, alpha = self._in_window(pixels, mesh, identity)
-        if self.refine is not None:
-            new = self.refine(new, pixels, alpha, mesh.points)
-        return new, alpha
+        return swap_at_work_size(crop, mesh, partial(self._in_window, identity=identity))
 
     def _in_window(
         self, pixels: ImageArray, mesh: Mesh, identity: Identity

@@ -24,8 +24,8 @@ from anonyface.landmarks.mesh import FaceMesh, cut_square, five_points
 from anonyface.landmarks.occlusion import OcclusionReader
 from anonyface.landmarks.pose import estimate_pose
 from anonyface.swapping.engine import MeshSwapper
-from anonyface.swapping.refine import INPUT_PX, context_square, cut_masks
 from anonyface.types import BoolArray, Face, FloatArray, Identity, ImageArray, Mesh
+from training.blend.look import INPUT_PX, context_square, cut_masks
 from training.occlusion.faces import BOX_SIDE, load
 
 MIRRORED, FRONTAL, TURNED = 0.85, 20.0, 40.0
@@ -102,10 +102,10 @@ class Maker:
         identity = Identity(
             portrait,
             self.fit(portrait, [face_at(points)])[0],
-            np.zeros(1),
+            np.zeros(1, np.float32),
             "female",
             30.0,
-            np.zeros(1),
+            np.zeros(1, np.float32),
             seed=int(rng.integers(1 << 30)),
             source="itself",
         )
@@ -145,6 +145,11 @@ def load_pairs(train: Path, cache: Path, folder: Path, *, photos: int, people: i
     """
     if not (folder / "held.npy").exists():
         _make(train, cache, folder, photos=photos, people=people)
+    return read_pairs(folder)
+
+
+def read_pairs(folder: Path) -> Pairs:
+    """Read the pairs of a folder."""
     return Pairs(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS))
 
 

@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=8000, help="faces of TRAIN.zip")
     parser.add_argument("--people", type=int, default=2500, help="synthetic people")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--minutes", type=float, default=math.inf, help="length of the leg")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()

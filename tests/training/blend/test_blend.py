@@ -51,7 +51,7 @@ def test_the_field_is_bounded_and_smooth(batch: Batch) -> None:
     network.kernel[:, :, 2, 2] = 1
     rough = network(to_input(batch.mixed(), batch.masks))
     slopes = [float(f.diff(dim=3).detach().abs().mean()) for f in (field, rough)]
-    assert slopes[0] < 0.7 * slopes[1]
+    assert slopes[0] < 0.8 * slopes[1]
 
 
 def test_spoiling_changes_the_new_face_alone(batch: Batch) -> None:
