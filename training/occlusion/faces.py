@@ -61,7 +61,8 @@ def load(path: Path, cache: Path) -> Faces:
     if not (folder / "numbers.npy").exists():
         _fit(read, folder)
     points, bare, numbers = (np.load(folder / f"{name}.npy") for name in _ARRAYS)
-    return Faces(read.pixels, points, bare, numbers, np.isin(numbers, read.split()[1]))
+    held = np.isin(numbers, chips.split(len(read.rows))[1])
+    return Faces(read.pixels, points, bare, numbers, held)
 
 
 def surely_bare(pixels: ImageArray, points: FloatArray) -> BoolArray:
