@@ -36,7 +36,7 @@ OTHER_GENDER = 0.75
 TRIED, CERTIFIED, FITS = 16, 2, 1.1
 """People looked at at most, people who pass before the best of them is taken, and the distance for
 each side asked, in tolerances, that is near enough to take one at once."""
-TURNED_FROM, TURNED_UP_TO, TURN_STEP = 4.0, 15.0, 0.3
+TURNED_FROM, TURNED_UP_TO, TURN_STEP = 3.0, 15.0, 0.3
 """Degrees of yaw or pitch by which a portrait may be off, and from which on it is beyond help; in
 between the head is turned once more, by at most this step (see `latents.LONG_STEP`)."""
 ROUNDING = 2e-3
