@@ -39,6 +39,8 @@ each side asked, in tolerances, that is near enough to take one at once."""
 TURNED_FROM, TURNED_UP_TO, TURN_STEP = 3.0, 15.0, 0.3
 """Degrees of yaw or pitch by which a portrait may be off, and from which on it is beyond help; in
 between the head is turned once more, by at most this step (see `latents.LONG_STEP`)."""
+GLASSES = 0.5
+"""Probability from which on a portrait rather shows glasses than none."""
 ROUNDING = 2e-3
 """Latents are rounded: what is steered up to the limit must not end beyond."""
 
@@ -68,7 +70,7 @@ class Certifier:
 
     def __call__(
         self, candidates: Iterator[Candidates], request: IdentityRequest
-    ) -> Identity | None:
+    ) -> tuple[Identity, float] | None:
         """Return the best of a few whose portraits pass the screens; the first that fits well.
 
         Args:
@@ -76,9 +78,11 @@ class Certifier:
             request: What is asked, and whom they must not resemble.
 
         Returns:
-            An identity with look, embedding and screens as measured; None if nobody passes.
+            An identity with look, embedding and screens as measured, and its distance from what is
+            asked, `REFUSED` or more where it wears glasses that were not asked or none that were;
+            None if nobody passes.
         """
-        best, least = None, np.inf
+        best, least = None, float("inf")
         asked = sum(not np.isnan(getattr(request.look, name)) for name in TOLERANCE)
         enough = FITS * np.sqrt(asked)
         passed = 0
@@ -87,15 +91,14 @@ class Certifier:
             identity = self._measured(*self._turned(one, request), request)
             if identity is None or identity.look is None:
                 continue
-            off = float(misfit(one_look(identity.look), request.look, mirrored=False)[0])
-            if off >= REFUSED:  # glasses that were not asked, or the other way round
-                continue
+            seen = _with_glasses_told(identity.look, request.look)
+            off = float(misfit(one_look(seen), request.look, mirrored=False)[0])
             if off < least:
                 best, least = identity, off
-            passed += 1
+            passed += off < REFUSED
             if least < enough or passed == CERTIFIED:
                 break
-        return best
+        return None if best is None else (best, least)
 
     def _turned(self, one: Candidates, request: IdentityRequest) -> tuple[Candidates, Identity]:
         """Render somebody, and once more with the head turned if that brings it nearer.
@@ -155,6 +158,17 @@ class Certifier:
     @cached_property
     def _looks(self) -> LookReader:
         return LookReader(threads=self.threads)
+
+
+def _with_glasses_told(seen: Look, asked: Look) -> Look:
+    """A look with glasses as asked if it rather has them than not, or the other way round.
+
+    The search leaves out whom it is not sure of; of few who are left, as of children with glasses,
+    the reading of a portrait is seldom as sure.
+    """
+    if np.isnan(asked.eyewear) or (seen.eyewear >= GLASSES) != (asked.eyewear >= GLASSES):
+        return seen
+    return replace(seen, eyewear=asked.eyewear)
 
 
 def _off_pose(mesh: Mesh, asked: Look) -> float:

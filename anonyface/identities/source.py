@@ -15,7 +15,7 @@ from anonyface.errors import InputError, NobodyLeft
 from anonyface.identities import resemblance
 from anonyface.identities.candidates import Candidates, Parents, recipe_of, surely
 from anonyface.identities.certification import PARENTS_OF_CERTIFIED, Certifier
-from anonyface.identities.fit import far_older, misfit, wanted
+from anonyface.identities.fit import REFUSED, far_older, misfit, wanted
 from anonyface.identities.generator import PortraitSize
 from anonyface.identities.latents import (
     LONG_STEP,
@@ -171,15 +171,23 @@ class LatentIdentities:
         for number in np.random.SeedSequence(seed).generate_state(n, np.uint64):
             given = [asked.taken, *(i.embedding[None] for i in found)]
             one = replace(asked, seed=int(number >> 1), taken=np.concatenate(given))
-            tries = (
-                self.certifier(self._passing(self.search(one, parents), one, related=True), one)
-                for parents in PARENTS_OF_CERTIFIED
-            )
-            identity = next((identity for identity in tries if identity is not None), None)
+            identity = self._certified(one)
             if identity is None:
                 raise NobodyLeft(found, n)
             found.append(identity)
         return found
+
+    def _certified(self, request: IdentityRequest) -> Identity | None:
+        """The best of those who pass, of more parents if the glasses are not as asked."""
+        best, least = None, float("inf")
+        for parents in PARENTS_OF_CERTIFIED:
+            people = self._passing(self.search(request, parents), request, related=True)
+            found = self.certifier(people, request)
+            if found is not None and found[1] < least:
+                best, least = found
+            if least < REFUSED:
+                break
+        return best
 
     def again(self, persona: str, request: IdentityRequest, /) -> Offer:
         """Offer the person of ``Identity.source`` again, with the pose and expression now asked.

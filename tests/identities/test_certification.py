@@ -12,7 +12,7 @@ import pytest
 
 from anonyface.identities.candidates import Candidates
 from anonyface.identities.certification import CERTIFIED, TURNED_FROM, Certifier
-from anonyface.identities.fit import FAR_OLDER, age_tolerance, misfit, wanted
+from anonyface.identities.fit import FAR_OLDER, REFUSED, age_tolerance, misfit, wanted
 from anonyface.identities.screens import MAX_PSI
 from anonyface.identities.source import LatentIdentities
 from anonyface.landmarks.pose import estimate_pose
@@ -134,7 +134,27 @@ def test_people_with_glasses_are_no_choice_for_who_wants_none(
     certifier, people = stand_in(source, monkeypatch, [with_some] * (CERTIFIED + 1) + [without])
     chosen = certifier(people, asked)
     assert chosen is not None
-    assert chosen.look == without
+    assert chosen[0].look == without
+    certifier, people = stand_in(source, monkeypatch, [with_some] * 3)
+    chosen = certifier(people, asked)
+    assert chosen is not None  # better than nobody, but told
+    assert chosen[1] >= REFUSED
+
+
+@pytest.mark.parametrize(("asked", "rather", "other"), [(1.0, 0.6, 0.4), (0.0, 0.4, 0.6)])
+def test_glasses_that_are_rather_there_than_not_will_do(
+    asked: float,
+    rather: float,
+    other: float,
+    source: LatentIdentities,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    request = asking(p_female=1.0, age=30.0, eyewear=asked)
+    looks = [replace(request.look, eyewear=seen) for seen in (other, rather)]
+    certifier, people = stand_in(source, monkeypatch, looks)
+    chosen = certifier(people, request)
+    assert chosen is not None
+    assert chosen[0].look == looks[1]
 
 
 def test_nobody_reads_as_far_older_than_the_child_asked(
@@ -147,6 +167,13 @@ def test_nobody_reads_as_far_older_than_the_child_asked(
     certifier, people = stand_in(source, monkeypatch, looks)
     chosen = certifier(people, asked)
     assert chosen is not None
-    assert chosen.age == pytest.approx(limit - 0.1)
+    assert chosen[0].age == pytest.approx(limit - 0.1)
     certifier, people = stand_in(source, monkeypatch, looks[:3])
     assert certifier(people, asked) is None
+
+
+def test_a_small_boy_with_glasses_comes_without_rather_than_not_at_all(
+    source: LatentIdentities,
+) -> None:
+    (boy,) = source.request(gender="male", age=4, yaw=-22, glasses=True, seed=5)
+    assert boy.age <= 11
