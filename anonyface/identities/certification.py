@@ -161,14 +161,14 @@ class Certifier:
 
 
 def _with_glasses_told(seen: Look, asked: Look) -> Look:
-    """A look with glasses as asked if it rather has them than not, or the other way round.
+    """A look with glasses as asked where they are asked and rather there than not.
 
     The search leaves out whom it is not sure of; of few who are left, as of children with glasses,
-    the reading of a portrait is seldom as sure.
+    the reading of a portrait is seldom as sure. Where none are asked it must be: what reads as
+    perhaps some are temples that fade away.
     """
-    if np.isnan(asked.eyewear) or (seen.eyewear >= GLASSES) != (asked.eyewear >= GLASSES):
-        return seen
-    return replace(seen, eyewear=asked.eyewear)
+    there = min(seen.eyewear, asked.eyewear) >= GLASSES  # never of NaN: not asked
+    return replace(seen, eyewear=asked.eyewear) if there else seen
 
 
 def _off_pose(mesh: Mesh, asked: Look) -> float:

@@ -141,8 +141,8 @@ def test_people_with_glasses_are_no_choice_for_who_wants_none(
     assert chosen[1] >= REFUSED
 
 
-@pytest.mark.parametrize(("asked", "rather", "other"), [(1.0, 0.6, 0.4), (0.0, 0.4, 0.6)])
-def test_glasses_that_are_rather_there_than_not_will_do(
+@pytest.mark.parametrize(("asked", "rather", "other"), [(1.0, 0.6, 0.4), (0.0, 0.1, 0.2)])
+def test_glasses_asked_may_be_rather_there_and_others_must_not_even_be_perhaps(
     asked: float,
     rather: float,
     other: float,
