@@ -107,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=21)
     args = parser.parse_args()
-    old, model = load_pool(), LatentModel()
+    old, model = load_pool(views=False), LatentModel()
     found = read_all(old.latents, "reading again")
     labels, embeddings = old.labels.copy(), old.embeddings.copy()
     for i, read in enumerate(found):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from anonyface.detection.retinaface import MIRROR_ORDER
 from anonyface.identities.generator import Generator
 from anonyface.identities.people import VIEWS, load_pool, portrait_face
 from anonyface.landmarks.mesh import FaceMesh, five_points
@@ -26,8 +27,6 @@ from anonyface.verification.thresholds import EncoderName
 from training.manifest import WEIGHTS, record
 
 SIZE: Literal[256] = 256
-MIRROR_ORDER = [1, 0, 2, 4, 3]
-"""The five landmarks of a mirror image in the order of the landmarks."""
 LARGEST = 40
 """Largest whole number stored: finer ones would make a larger file of the same use."""
 FLIP, SHIFT = np.array([-1, 1], np.float32), np.array([SIZE - 1, 0], np.float32)
@@ -57,7 +56,7 @@ class Viewer:
         """
         pixels = self.generator.render(w, size=SIZE)
         points = five_points(self.mesh(pixels, [portrait_face(SIZE)])[0].points)
-        mirrored = points[MIRROR_ORDER] * FLIP + SHIFT
+        mirrored = points[list(MIRROR_ORDER)] * FLIP + SHIFT
         image: ImageArray = np.ascontiguousarray(pixels[:, ::-1])
         return np.stack([unit(e(pixels, points) + e(image, mirrored)) for e in self.encoders])
 

@@ -12,7 +12,7 @@ from anonyface.errors import FaceError
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.types import Detail, Face, ImageArray
 
-SMALL_PX = {"fast": 24, "normal": 48, "thorough": 48}
+SMALL_PX: dict[Detail, float] = {"fast": 24, "normal": 48, "thorough": 48}
 """Longer side below which a face is small, pixels."""
 ACCEPTED: dict[Detail, float] = {"fast": SURE_SCORE, "normal": 0.4, "thorough": 0.3}
 ACCEPTED_SMALL: dict[Detail, float] = {"fast": 0.65, "normal": 0.3, "thorough": 0.2}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +19,8 @@ from training.attributes.train import NAMES, accuracy, answers
 from training.averaged import STATE
 from training.convert.onnx_tools import run_onnx, save, store_half
 from training.manifest import WEIGHTS, record
+from training.traced import traced
 
-OPSET = 17
 CHECKED = 32
 """Faces on which the file is compared with the network."""
 
@@ -59,21 +57,7 @@ def load_trained(run: Path, cache: Path) -> AttributeNetwork:
 
 def to_onnx(network: AttributeNetwork) -> onnx.ModelProto:
     """Convert, with any number of faces."""
-    out, example = io.BytesIO(), torch.zeros(2, 3, SIDE, SIDE)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # sides are fixed
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the exporter that needs no package
-        torch.onnx.export(
-            Reader(network).eval(),
-            (example,),
-            out,
-            input_names=["faces"],
-            output_names=["logits"],
-            dynamic_axes={"faces": {0: "N"}, "logits": {0: "N"}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    return onnx.load_from_string(out.getvalue())
+    return traced(Reader(network), torch.zeros(2, 3, SIDE, SIDE), "faces", "logits")
 
 
 def main() -> None:

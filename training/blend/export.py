@@ -6,9 +6,7 @@ All figures are of faces held out of training. The model does not ship: see docs
 from __future__ import annotations
 
 import argparse
-import io
 import time
-import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,8 +26,8 @@ from training.blend.pairs import Pairs, read_pairs
 from training.blend.spoil import Batch, spoiled
 from training.blend.train import BATCH, errors, take, told
 from training.convert.onnx_tools import save, store_half
+from training.traced import traced
 
-OPSET = 17
 SIZES = (0.5, 3.0, 6.0, 12.0, 100.0)
 """Errors are told apart at these, per cent."""
 REPEATS = 60
@@ -38,20 +36,8 @@ REPEATS = 60
 
 def to_onnx(network: BlendNetwork) -> onnx.ModelProto:
     """Return the network from grey levels to gains, weights in half precision."""
-    file = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the tracer, about shapes that are constants
-        torch.onnx.export(
-            Exported(network).eval().to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
-            (torch.zeros(1, 5, INPUT_PX, INPUT_PX),),
-            file,
-            input_names=["image"],
-            output_names=["field"],
-            dynamic_axes={"image": {0: "N"}, "field": {0: "N"}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    return store_half(onnx.load_from_string(file.getvalue()))
+    example = torch.zeros(1, 5, INPUT_PX, INPUT_PX)
+    return store_half(traced(Exported(network), example, "image", "field"))
 
 
 def trained(run: Path) -> tuple[BlendNetwork, int]:

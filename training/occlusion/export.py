@@ -6,9 +6,7 @@ All figures are of faces held out of training, with things painted before them, 
 from __future__ import annotations
 
 import argparse
-import io
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,28 +27,16 @@ from training.occlusion.faces import Faces, load
 from training.occlusion.network import Exported, OcclusionNetwork
 from training.occlusion.scenes import Painter, seen
 from training.occlusion.train import CLASSES, Scenes
+from training.traced import traced
 
-OPSET = 17
 SCENES, PAIRS = 600, 500
 """Scenes for the overlaps; faces that are seen bare and with a mask."""
 
 
 def to_onnx(network: OcclusionNetwork) -> onnx.ModelProto:
     """Return the network from grey levels to shares, weights in half precision."""
-    file = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the tracer, about shapes that are constants
-        torch.onnx.export(
-            Exported(network).eval().to(memory_format=torch.contiguous_format),  # type: ignore[call-overload]
-            (torch.zeros(1, 3, 128, 128),),
-            file,
-            input_names=["image"],
-            output_names=["shares"],
-            dynamic_axes={"image": {0: "N"}, "shares": {0: "N"}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    return _shortened(store_half(onnx.load_from_string(file.getvalue())))
+    example = torch.zeros(1, 3, 128, 128)
+    return _shortened(store_half(traced(Exported(network), example, "image", "shares")))
 
 
 def _shortened(model: onnx.ModelProto) -> onnx.ModelProto:

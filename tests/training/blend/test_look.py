@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 pytest.importorskip("torch", reason="training needs the extra 'train' (torch)")
 
-from anonyface.identities.people import portrait_face
-from anonyface.landmarks.mesh import FaceMesh
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.mask import cheeks
 from anonyface.types import Crop, FloatArray, Identity, Mesh, Patch
@@ -27,6 +25,8 @@ from training.blend.look import (
     to_field,
 )
 
+from ...swapping.faces import piece
+
 
 @dataclass
 class Session:
@@ -39,28 +39,6 @@ class Session:
         assert outputs == ["field"]
         self.shown = feeds["image"]
         return [self.field[None]]
-
-
-@pytest.fixture(scope="module")
-def meshes(people: list[NDArray[np.uint8]]) -> list[Mesh]:
-    finder = FaceMesh(threads=1)
-    return [finder(p, [portrait_face(1024)])[0] for p in people[:2]]
-
-
-@pytest.fixture(scope="module")
-def identity(people: list[NDArray[np.uint8]], meshes: list[Mesh]) -> Identity:
-    return Identity(
-        people[1], meshes[1], np.zeros(512), "female", 30.0, np.eye(128)[0], seed=1, source="test"
-    )
-
-
-def piece(
-    people: list[NDArray[np.uint8]], meshes: list[Mesh], scale: float = 0.25
-) -> tuple[Crop, Mesh]:
-    """The first person, shrunk."""
-    side = round(1024 * scale)
-    pixels = np.asarray(cv2.resize(people[0], (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    return Crop(pixels, np.eye(2, 3)), Mesh(meshes[0].points * np.float32(scale), 1.0)
 
 
 def still() -> FloatArray:
