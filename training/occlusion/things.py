@@ -165,6 +165,25 @@ def strands(canvas: Canvas, rng: np.random.Generator, donor: Donor) -> None:
         canvas.put(canvas.light[..., None] * tone, matte, "front")
 
 
+def eye_mask(canvas: Canvas, rng: np.random.Generator, donor: Donor) -> None:
+    """A carnival mask over brows and eyes, with holes through which the eyes are seen."""
+    brows = np.concatenate([topo.LEFT_BROW, topo.RIGHT_BROW, topo.LEFT_EYE, topo.RIGHT_EYE])
+    points = canvas.points[:, :2]
+    hull = cv2.convexHull(points[np.append(brows, [195, 50, 280])])[:, 0].astype(np.float64)
+    middle = hull.mean(axis=0)
+    outline = middle + rounded((hull - middle) * rng.uniform([1.0, 0.95], [1.35, 1.5]), 2)
+    soft = softness(canvas, rng)
+    matte = fill(outline, canvas.hw, soft)
+    for eye in (topo.LEFT_EYE, topo.RIGHT_EYE):
+        lids = cv2.convexHull(points[eye])[:, 0].astype(np.float64)
+        centre = lids.mean(axis=0)
+        hole = centre + rounded((lids - centre) * rng.uniform([1.1, 1.4], [1.4, 2.4]), 2)
+        matte = matte * (1 - fill(hole, canvas.hw, soft))
+    cells = rng.normal(1, rng.uniform(0, 0.3), tuple(rng.integers(4, 40, 2))).astype(np.float32)
+    relief = np.clip(cv2.resize(cells, canvas.hw[::-1], interpolation=cv2.INTER_CUBIC), 0.2, 1.6)
+    lay(canvas, surface(any_colour(rng), canvas.hw, rng, donor), matte, rng, relief)
+
+
 THINGS: dict[str, tuple[Callable[[Canvas, np.random.Generator, Donor], None], float]] = {
     "hand": (hand, 0.27),
     "arm": (arm, 0.06),
@@ -175,5 +194,6 @@ THINGS: dict[str, tuple[Callable[[Canvas, np.random.Generator, Donor], None], fl
     "head": (head, 0.08),
     "blob": (blob, 0.1),
     "strands": (strands, 0.06),
+    "eye mask": (eye_mask, 0.05),
 }
 """Painters and their shares."""
