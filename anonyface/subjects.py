@@ -94,13 +94,20 @@ class SubjectReader:
         self.occlusion = OcclusionReader(threads=threads)
         self.looks = LookReader(threads=threads)
 
-    def __call__(self, image: ImageArray, face: Face) -> Subject:
+    def __call__(
+        self, image: ImageArray, face: Face, *, others: Sequence[Face] = ()
+    ) -> Subject:
         """Read one face.
+
+        Args:
+            image: (H, W, 3) RGB uint8.
+            face: The face.
+            others: The other faces of the photo.
 
         Raises:
             FaceError: If its landmarks are degenerate.
         """
-        mesh = self.irises.complete(image, self.mesh(image, [face])[0])
+        mesh = self.irises.complete(image, self.mesh(image, [face], others=others)[0])
         mesh = self.occlusion.complete(image, mesh)
         chip = self.built_in.chip(image, face.landmarks)
         views = self.built_in.views(chip)
@@ -124,9 +131,10 @@ class SubjectReader:
     def read_all(self, image: ImageArray, faces: Sequence[Face]) -> list[Subject | FaceError]:
         """Read every face; an error stands where one can't be read."""
         out: list[Subject | FaceError] = []
-        for face in faces:
+        for number, face in enumerate(faces):
+            others = [*faces[:number], *faces[number + 1 :]]
             try:
-                out.append(self(image, face))
+                out.append(self(image, face, others=others))
             except FaceError as error:
                 out.append(error)
         return out

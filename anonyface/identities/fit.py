@@ -55,6 +55,8 @@ below, more faces of groups-dev were covered for being recognised than got their
 DARK_LENSES, LENS_TOLERANCE = 50.0, 5.0
 """Shade from which on glasses are taken for sunglasses, L* units: they were for 3 of 4 people, and
 for 2 of 8 between 45 and 50. How much lighter a nobody's may be then."""
+DARKER = 20.0
+"""How much darker than the original's a nobody's glasses may be: beyond, they are sunglasses."""
 HAS_GLASSES, HAS_NONE = 0.8, 0.12
 """Who seems to wear glasses gets a nobody who surely does; all others one who does not."""
 HAS_CLEARLY, FAINT_TOLERANCE = 0.98, 0.06
@@ -153,6 +155,9 @@ def _eyewear_misfit(people: People, look: Look) -> FloatArray:
     if look.shade >= DARK_LENSES:
         lighter = np.clip((look.shade - people.column("shade")) / LENS_TOLERANCE, 0, None)
         worn = np.hypot(worn, lighter)
+    elif not np.isnan(look.shade):
+        darker = (people.column("shade") - look.shade - DARKER) / LENS_TOLERANCE
+        worn = np.hypot(worn, np.clip(np.nan_to_num(darker), 0, None))
     return np.square(np.where(glasses < HAS_GLASSES, REFUSED, worn), dtype=np.float32)
 
 

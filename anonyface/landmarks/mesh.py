@@ -24,12 +24,16 @@ STRAYED, STRAYED_UNSURE = 0.2, 0.1
 stays well below even on turned ones; beyond, it sits on a neighbour or has collapsed. Where the
 mesh sees no face, above a mask or in a profile, it must lie nearer: else eyes come to temples."""
 SURE_PRESENCE = 0.3
+NEIGHBOUR = 1.7
+"""What is painted over of a neighbour: the hull of its five landmarks, so many times as wide."""
 
 
 class FaceMesh:
     """Fits the mesh; twice, the second time on the square around the first result.
 
     A mesh that strayed from its face is fitted again in other squares; what comes nearest counts.
+    One that reaches over somebody else's eyes, nose or mouth, as on cheek to cheek, may be
+    stretched over both faces: it is fitted again with the others painted over.
 
     Args:
         threads: Threads for inference, 0 for all usable cores.
@@ -38,12 +42,15 @@ class FaceMesh:
     def __init__(self, *, threads: int = 0) -> None:
         self.session = open_session("mesh", threads=threads)
 
-    def __call__(self, image: ImageArray, faces: Sequence[Face]) -> list[Mesh]:
+    def __call__(
+        self, image: ImageArray, faces: Sequence[Face], *, others: Sequence[Face] = ()
+    ) -> list[Mesh]:
         """Fit a mesh to each face.
 
         Args:
             image: (H, W, 3) RGB uint8.
             faces: Faces with box and landmarks in image coordinates.
+            others: Further faces of the photo.
 
         Returns:
             One mesh per face, in the same order.
@@ -54,8 +61,13 @@ class FaceMesh:
         squares = [_square_from_face(face) for face in faces]
         meshes = self._fit(image, squares)
         meshes = self._fit(image, [_square_from_points(m.points) for m in meshes])
-        return [
+        meshes = [
             self._brought_back(image, mesh, face) if has_strayed(mesh, face) else mesh
+            for mesh, face in zip(meshes, faces, strict=True)
+        ]
+        everybody = [*faces, *others]
+        return [
+            self._parted(image, mesh, face, [f for f in everybody if f is not face])
             for mesh, face in zip(meshes, faces, strict=True)
         ]
 
@@ -64,10 +76,31 @@ class FaceMesh:
         others = self._fit(image, [_square_from_face(face, factor) for factor in OTHER_FACTORS])
         return min([mesh, *others], key=lambda m: (has_strayed(m, face), _deviation(m, face)))
 
-    def _fit(self, image: ImageArray, squares: Sequence[NDArray[np.float64]]) -> list[Mesh]:
+    def _parted(
+        self, image: ImageArray, mesh: Mesh, face: Face, others: Sequence[Face]
+    ) -> Mesh:
+        """The mesh, or a nearer one where it reached over others, who are painted over for it."""
+        touched = [other for other in others if _reaches_over(mesh, other)]
+        if not touched:
+            return mesh
+        again = self._fit(image, [_square_from_face(face)], without=touched)
+        again = self._fit(image, [_square_from_points(again[0].points)], without=touched)
+        surer = again[0].presence >= min(SURE_PRESENCE, mesh.presence)
+        return again[0] if surer and _deviation(again[0], face) < _deviation(mesh, face) else mesh
+
+    def _fit(
+        self,
+        image: ImageArray,
+        squares: Sequence[NDArray[np.float64]],
+        *,
+        without: Sequence[Face] = (),
+    ) -> list[Mesh]:
         meshes = []
         for matrix in squares:
-            chip = cut_square(image, matrix, INPUT_PX).astype(np.float32)[None] / 255
+            chip = cut_square(image, matrix, INPUT_PX)
+            for other in without:
+                _paint_over(chip, other.landmarks @ matrix[:, :2].T + matrix[:, 2])
+            chip = chip.astype(np.float32)[None] / 255
             points, presence = run(self.session, {"image": chip}, ["points", "presence"])
             meshes.append(
                 Mesh(
@@ -76,6 +109,30 @@ class FaceMesh:
                 )
             )
         return meshes
+
+
+def _reaches_over(mesh: Mesh, other: Face) -> bool:
+    """Whether one of the landmarks of another face lies inside a mesh's outline."""
+    outline = mesh.points[topo.FACE_OVAL, :2]
+    return any(
+        cv2.pointPolygonTest(outline, (float(x), float(y)), False) > 0 for x, y in other.landmarks
+    )
+
+
+def _paint_over(chip: ImageArray, landmarks: FloatArray) -> None:
+    """Paint a face over in its median colour, in place.
+
+    Args:
+        chip: (s, s, 3) RGB uint8.
+        landmarks: (5, 2) of that face, in its pixels.
+    """
+    middle = landmarks.mean(axis=0)
+    grown = np.clip(middle + (landmarks - middle) * NEIGHBOUR, -INPUT_PX, 2 * INPUT_PX)
+    hull = cv2.convexHull(np.round(grown).astype(np.int32))
+    mask = np.zeros(chip.shape[:2], np.uint8)
+    cv2.fillConvexPoly(mask, hull, 1)
+    if mask.any():
+        chip[mask > 0] = np.median(chip[mask > 0], axis=0)
 
 
 def has_strayed(mesh: Mesh, face: Face) -> bool:

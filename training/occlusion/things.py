@@ -1,4 +1,4 @@
-"""What lies in front of a face and is not worn: hands, phones, microphones, cups, heads, hair."""
+"""What lies in front of a face and is not worn over the mouth: hands, phones, cups, heads, hats."""
 
 from __future__ import annotations
 
@@ -165,6 +165,31 @@ def strands(canvas: Canvas, rng: np.random.Generator, donor: Donor) -> None:
         canvas.put(canvas.light[..., None] * tone, matte, "front")
 
 
+def brim(canvas: Canvas, rng: np.random.Generator, donor: Donor) -> None:
+    """The brim of a hat or cap, or the edge of a hood, and its shadow on what is below."""
+    width, hw = canvas.width, canvas.hw
+    across = canvas.at(454) - canvas.at(234)
+    across = across / max(float(np.hypot(*across)), 1e-6)
+    down = np.array([-across[1], across[0]])
+    low = canvas.at(int(rng.choice([10, 151, 9, 8, 168], p=[0.25, 0.25, 0.2, 0.2, 0.1])))
+    sag, tilt = rng.uniform(-0.12, 0.15), rng.normal(0, 0.1)
+    steps = np.linspace(-1, 1, 21) * rng.uniform(0.5, 0.9)
+    heights = sag * (1 - (steps / np.abs(steps).max()) ** 2) + tilt * steps
+    edge = low + width * (np.outer(steps, across) + np.outer(heights, down))
+    if rng.random() < 0.5:  # the brim itself; else all that is above it
+        thick = rng.uniform(0.08, 0.4) * (1 - 0.8 * (steps / np.abs(steps).max()) ** 2)
+        upper = edge - width * np.outer(thick, down)
+    else:
+        upper = edge - 3 * width * down
+    matte = fill(np.concatenate([edge, upper[::-1]]), hw, softness(canvas, rng))
+    if rng.random() < 0.7:
+        offset = down * rng.uniform(0.05, 0.3) * width
+        canvas.shade(matte, rng.uniform(0.2, 0.7), (float(offset[0]), float(offset[1])))
+    cells = rng.normal(1, rng.uniform(0, 0.15), tuple(rng.integers(2, 14, 2))).astype(np.float32)
+    relief = np.clip(cv2.resize(cells, hw[::-1], interpolation=cv2.INTER_CUBIC), 0.2, 1.6)
+    lay(canvas, surface(any_colour(rng), hw, rng, donor), matte, rng, relief)
+
+
 def eye_mask(canvas: Canvas, rng: np.random.Generator, donor: Donor) -> None:
     """A carnival mask over brows and eyes, with holes through which the eyes are seen."""
     brows = np.concatenate([topo.LEFT_BROW, topo.RIGHT_BROW, topo.LEFT_EYE, topo.RIGHT_EYE])
@@ -194,6 +219,7 @@ THINGS: dict[str, tuple[Callable[[Canvas, np.random.Generator, Donor], None], fl
     "head": (head, 0.08),
     "blob": (blob, 0.1),
     "strands": (strands, 0.06),
+    "brim": (brim, 0.08),
     "eye mask": (eye_mask, 0.05),
 }
 """Painters and their shares."""
