@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
 
 from anonyface.errors import FaceError
+from anonyface.identities.showing import shows_alike
 from anonyface.identities.source import LatentIdentities
 from anonyface.protocols import IdentitySource, Swapper
 from anonyface.result import Check, FaceOutcome
@@ -22,6 +23,7 @@ from anonyface.types import (
     Identity,
     IdentityRequest,
     ImageArray,
+    Mesh,
     Offer,
     Patch,
     Region,
@@ -36,6 +38,8 @@ NEAR_TRIES, FAR_TRIES = 3, 5
 choice, then from all."""
 SHORT_LIST, LONG_LIST = 9, 40
 """Offers among which the near and the far redraws are looked for."""
+FIRST_CHOICES = 4
+"""So many of the best are looked at for one whose portrait shows what was predicted."""
 MIN_FACE_PX = 12
 """Smaller faces carry too little to bend a mesh to: they are covered."""
 DOUBTFUL = ((0.6, 0.5), (0.5, 0.9))
@@ -186,13 +190,13 @@ class Replacer:
         refusals: list[str] = []
         known: dict[EncoderName, Reading] = {n: (e, None) for n, e in subject.seen.items()}
         free = [o for o in plan.offers if not self._doubles(o, given.offered)]
-        offers = choose_tries(free, subject.embedding)
-        for offer in offers:
-            identity = offer.render()
+        offers = choose_tries(showing_first(free, subject.mesh), subject.embedding)
+        tries = in_order_of_likeness(offers, subject.mesh)
+        for number, (offer, identity) in enumerate(tries, start=1):
             patch = limit_to_region(self.swapper(crop, mesh, identity), crop, mesh, self.region)
             patch = within(patch, subject.face, crop)
             # Who asks for a part of a face gets it: the least similar of all, and told as it is.
-            settle = self.region != "face" and offer is offers[-1]
+            settle = self.region != "face" and number == len(offers)
             checks, refusal = self._check(
                 original,
                 subject,
@@ -304,6 +308,38 @@ def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
     far = sorted(offers[SHORT_LIST:], key=resemblance)
     rest = [*far[FAR_TRIES:], *near[NEAR_TRIES:]]
     return [*offers[:1], *near[:NEAR_TRIES], *far[:FAR_TRIES], *rest][: 1 + NEAR_TRIES + FAR_TRIES]
+
+
+def showing_first(offers: Sequence[Offer], original: Mesh) -> list[Offer]:
+    """Return offers, at their head the first of the best few whose portrait shows what it should.
+
+    Args:
+        offers: Best first.
+        original: Mesh of the face that is replaced.
+    """
+    for number, offer in enumerate(offers[:FIRST_CHOICES]):
+        if shows_alike(original, offer.render().mesh):
+            return [offer, *offers[:number], *offers[number + 1 :]]
+    return list(offers)
+
+
+def in_order_of_likeness(
+    offers: Sequence[Offer], original: Mesh
+) -> Iterator[tuple[Offer, Identity]]:
+    """Render one offer after the other; whose portrait shows something else comes last.
+
+    Args:
+        offers: In the order of tries.
+        original: Mesh of the face that is replaced.
+    """
+    others = []
+    for offer in offers:
+        identity = offer.render()
+        if shows_alike(original, identity.mesh):
+            yield offer, identity
+        else:
+            others.append((offer, identity))
+    yield from others
 
 
 def _outcome(

@@ -94,9 +94,7 @@ class SubjectReader:
         self.occlusion = OcclusionReader(threads=threads)
         self.looks = LookReader(threads=threads)
 
-    def __call__(
-        self, image: ImageArray, face: Face, *, others: Sequence[Face] = ()
-    ) -> Subject:
+    def __call__(self, image: ImageArray, face: Face, *, others: Sequence[Face] = ()) -> Subject:
         """Read one face.
 
         Args:

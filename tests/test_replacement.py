@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import cv2
 import numpy as np
 import pytest
 
-from anonyface.replacement import FAR_TRIES, NEAR_TRIES, SHORT_LIST, choose_tries
-from anonyface.types import Identity, Offer
+from anonyface.replacement import (
+    FAR_TRIES,
+    FIRST_CHOICES,
+    NEAR_TRIES,
+    SHORT_LIST,
+    choose_tries,
+    in_order_of_likeness,
+    showing_first,
+)
+from anonyface.types import Identity, Mesh, Offer
 
 ORIGINAL = np.eye(1, 128, dtype=np.float32)[0]
 ALL = 1 + NEAR_TRIES + FAR_TRIES
@@ -43,3 +54,50 @@ def test_of_few_none_is_left_out_and_none_comes_twice(count: int) -> None:
     tries = choose_tries(some, ORIGINAL)
     assert len(tries) == min(count, ALL)
     assert len({id(o) for o in tries}) == len(tries)
+
+
+class Booth:
+    """Renders portraits: those named show another pose than was asked."""
+
+    def __init__(self, mesh: Mesh, look_away: set[int]) -> None:
+        self.mesh, self.look_away, self.rendered = mesh, look_away, list[int]()
+
+    def offers(self, count: int) -> list[Offer]:
+        return [Offer(np.eye(128)[k], partial(self.portrait, k)) for k in range(count)]
+
+    def portrait(self, number: int) -> Identity:
+        self.rendered.append(number)
+        mesh = self.mesh
+        if number in self.look_away:
+            turn = cv2.Rodrigues(np.array([0, 0.6, 0]))[0]
+            mesh = Mesh((mesh.points @ turn.T).astype(np.float32), 1.0)
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        return Identity(
+            pixels, mesh, np.zeros(512), "male", 30.0, np.eye(128)[0], seed=number, source="test"
+        )
+
+
+@pytest.mark.parametrize(
+    ("look_away", "order"),
+    [
+        (set(), [0, 1, 2, 3, 4, 5]),
+        ({0}, [1, 0, 2, 3, 4, 5]),
+        ({0, 1, 2}, [3, 0, 1, 2, 4, 5]),
+        ({0, 1, 2, 3}, [0, 1, 2, 3, 4, 5]),  # nobody of the best few: no more are looked at
+    ],
+)
+def test_the_first_of_the_best_few_who_shows_what_is_asked_comes_first(
+    meshes: list[Mesh], look_away: set[int], order: list[int]
+) -> None:
+    booth = Booth(meshes[0], look_away)
+    some = booth.offers(6)
+    got = showing_first(some, meshes[0])
+    assert [some.index(offer) for offer in got] == order
+    assert len(booth.rendered) <= FIRST_CHOICES
+
+
+def test_who_shows_something_else_is_tried_last_but_tried(meshes: list[Mesh]) -> None:
+    booth = Booth(meshes[0], {0, 2})
+    tries = in_order_of_likeness(booth.offers(4), meshes[0])
+    assert [identity.seed for _, identity in tries] == [1, 3, 0, 2]
+    assert booth.rendered == [0, 1, 2, 3]

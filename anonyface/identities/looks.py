@@ -11,13 +11,16 @@ from anonyface.identities.eyewear import load_eyewear
 from anonyface.identities.facial_hair import load_facial_hair
 from anonyface.identities.traits import Traits, load_traits, trait_features
 from anonyface.landmarks import topology as topo
-from anonyface.landmarks.iris import measure_gaze
+from anonyface.landmarks.iris import measure_gaze, true_gap
 from anonyface.landmarks.pose import estimate_pose, measure_expression
 from anonyface.landmarks.skin import SkinModel, face_skin
 from anonyface.runtime import open_session, run
 from anonyface.types import FloatArray, ImageArray, Look, Mesh
 from anonyface.verification.encoder import SFaceEncoder, unit
 
+CLOSED, NARROW = 0.15, 0.2
+"""Gap of the lids over eye width up to which eyes are closed, and what is asked for them then: the
+mesh hardly sees that, and the narrower the eyes of a nobody, the less is to be closed."""
 READ_PX = 128
 """Side of the chip as the network of gender, age and group reads it."""
 
@@ -81,7 +84,7 @@ class LookReader:
             roll=pose.roll,
             mouth_open=expression.mouth_open,
             smile=expression.smile,
-            eyes_open=expression.eyes_open,
+            eyes_open=_eyes_open(mesh, expression.eyes_open),
             side_light=float(right[0] - left[0]),
             eyewear=self.eyewear(chip, embedding),
             shade=cheeks - float(np.mean(eyes)),
@@ -141,6 +144,13 @@ def cheek_colours(image: ImageArray, mesh: Mesh) -> tuple[FloatArray, FloatArray
 def skin_tone(lab: FloatArray) -> float:
     """Individual typology angle of a CIE L*a*b* colour, degrees (Chardon et al. 1991)."""
     return float(np.degrees(np.arctan2(lab[0] - 50, max(float(lab[2]), 1e-3))))
+
+
+def _eyes_open(mesh: Mesh, seen: float) -> float:
+    """Opening of the eyes: what the mesh sees, or less where the lids are seen to be closed."""
+    if mesh.lids is None or max(true_gap(lids) for lids in mesh.lids) > CLOSED:
+        return seen
+    return min(seen, NARROW)
 
 
 def _gaze(mesh: Mesh) -> dict[str, float]:

@@ -23,6 +23,9 @@ CORNERS = (
     (topo.RIGHT_EYE_INNER, topo.RIGHT_EYE_OUTER),
 )
 """Image-left and image-right corner of the image-left and of the image-right eye."""
+SHUT, TRUE_FROM = 0.10, 0.24
+"""Gap over eye width that the network sees at closed lids, and the one from which on what it sees
+is what there is."""
 _LOWER = np.arange(9)
 _UPPER = np.array([0, 9, 10, 11, 12, 13, 14, 15, 8])
 """Places of the lids' edges among the network's points of an eye, from its outer corner on."""
@@ -95,6 +98,23 @@ class IrisLandmarks:
             return mesh
         irises, lids = self.eyes(image, mesh)
         return replace(mesh, irises=irises, lids=lids)
+
+
+def gap(lids: FloatArray | NDArray[np.float64]) -> float:
+    """Mean gap of one eye's lids, where they are farthest apart, over the eye's width.
+
+    Args:
+        lids: (2, 9, 2) as in `anonyface.types.Mesh`.
+    """
+    width = max(float(np.hypot(*(lids[:, -1] - lids[:, 0]).mean(axis=0))), 1e-6)
+    return float(np.hypot(*(lids[1] - lids[0])[3:6].T).mean()) / width
+
+
+def true_gap(lids: FloatArray) -> float:
+    """`gap` without what the network adds to lids that are closed or nearly so."""
+    found = gap(lids)
+    nearly = max(0.0, found - SHUT) * TRUE_FROM / (TRUE_FROM - SHUT)
+    return found if found >= TRUE_FROM else nearly
 
 
 def measure_gaze(mesh: Mesh, irises: FloatArray) -> Gaze:

@@ -76,9 +76,7 @@ class FaceMesh:
         others = self._fit(image, [_square_from_face(face, factor) for factor in OTHER_FACTORS])
         return min([mesh, *others], key=lambda m: (has_strayed(m, face), _deviation(m, face)))
 
-    def _parted(
-        self, image: ImageArray, mesh: Mesh, face: Face, others: Sequence[Face]
-    ) -> Mesh:
+    def _parted(self, image: ImageArray, mesh: Mesh, face: Face, others: Sequence[Face]) -> Mesh:
         """The mesh, or a nearer one where it reached over others, who are painted over for it."""
         touched = [other for other in others if _reaches_over(mesh, other)]
         if not touched:
@@ -99,9 +97,9 @@ class FaceMesh:
         for matrix in squares:
             chip = cut_square(image, matrix, INPUT_PX)
             for other in without:
-                _paint_over(chip, other.landmarks @ matrix[:, :2].T + matrix[:, 2])
-            chip = chip.astype(np.float32)[None] / 255
-            points, presence = run(self.session, {"image": chip}, ["points", "presence"])
+                _paint_over(chip, matrix[:, :2] @ other.landmarks.T + matrix[:, 2:])
+            feed = {"image": chip.astype(np.float32)[None] / 255}
+            points, presence = run(self.session, feed, ["points", "presence"])
             meshes.append(
                 Mesh(
                     _to_image(points.reshape(468, 3), matrix),
@@ -119,16 +117,16 @@ def _reaches_over(mesh: Mesh, other: Face) -> bool:
     )
 
 
-def _paint_over(chip: ImageArray, landmarks: FloatArray) -> None:
+def _paint_over(chip: ImageArray, landmarks: NDArray[np.float64]) -> None:
     """Paint a face over in its median colour, in place.
 
     Args:
         chip: (s, s, 3) RGB uint8.
-        landmarks: (5, 2) of that face, in its pixels.
+        landmarks: (2, 5) x and y of that face, in its pixels.
     """
-    middle = landmarks.mean(axis=0)
+    middle = landmarks.mean(axis=1, keepdims=True)
     grown = np.clip(middle + (landmarks - middle) * NEIGHBOUR, -INPUT_PX, 2 * INPUT_PX)
-    hull = cv2.convexHull(np.round(grown).astype(np.int32))
+    hull = cv2.convexHull(np.round(grown.T).astype(np.int32))
     mask = np.zeros(chip.shape[:2], np.uint8)
     cv2.fillConvexPoly(mask, hull, 1)
     if mask.any():

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from anonyface.landmarks import topology as topo
+from anonyface.landmarks.skin import to_lab
 from anonyface.swapping.mask import Regions, fill_polygon, smoothstep
 from anonyface.swapping.warp import CONTROL
 from anonyface.types import FloatArray
@@ -19,6 +20,12 @@ NEAR, FAR, FAR_WEIGHT = 0.05, 0.2, 0.02
 is near, of all around."""
 WORK_PX = 96
 """The filling is computed at about this width of face."""
+STRANDS, PASSES = (5.0, 12.0), 3
+"""How much darker than the skin around it, L* units, what is on a forehead is no wrinkle any more,
+and surely hair: a fringe of the colour of the skin. How often that is looked at."""
+FRINGE, FRINGED = (0.1, 0.25), 0.4
+"""Shares of a forehead under such strands that are none and surely a fringe; of the difference,
+what is enough then: no wrinkles show through one."""
 _PLACES = {int(index): place for place, index in enumerate(CONTROL)}
 _EYES = (
     np.concatenate([topo.LEFT_EYE[::2], topo.LEFT_BROW[::2]]),
@@ -53,24 +60,57 @@ def clear_hair(
     reach = 2 * max(1, round(RIM * width)) + 1
     solid = cv2.erode(skin, np.ones((reach, reach), np.uint8))
     hair = (1 - np.asarray(solid)) * zone
-    if not (hair > 0.5).any():
-        return new, skin
     factor = min(1.0, WORK_PX / width)
     size = (max(1, round(new.shape[1] * factor)), max(1, round(new.shape[0] * factor)))
-    small, weight = (
+    forehead = _zone(placed, regions, width, glasses=True)
+    if not glasses:
+        forehead = np.maximum(forehead, zone * _beside_eyes(placed, regions.edge.shape))
+    small, weight, above = (
         np.asarray(cv2.resize(a, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
-        for a in (new, solid * (regions.edge > 0))
+        for a in (new, solid * (regions.edge > 0), forehead)
     )
-    top = np.zeros_like(small)
+    light, strands = to_lab(np.clip(small, 0, 255))[..., 0], np.zeros_like(weight)
+    filling = _smoothed(small, weight, width * factor)
+    for _ in range(PASSES):
+        darker = to_lab(np.clip(filling, 0, 255))[..., 0] - light
+        share = float((strands * above).sum() / max(1.0, float(above.sum())))
+        low, high = np.interp(share, FRINGE, (1, FRINGED)) * np.array(STRANDS, np.float32)
+        strands = above * cv2.dilate(smoothstep((darker - low) / (high - low)), np.ones((3, 3)))
+        filling = _smoothed(small, weight * (1 - strands), width * factor)
+    shape = (new.shape[1], new.shape[0])
+    strands = np.asarray(cv2.resize(strands, shape, interpolation=cv2.INTER_LINEAR), np.float32)
+    hair = np.maximum(hair, strands)
+    shown = np.asarray(cv2.resize(filling, shape, interpolation=cv2.INTER_LINEAR), np.float32)
+    filled = new + (shown - new) * hair[..., None]
+    return np.asarray(filled, dtype=np.float32), np.maximum(skin, hair).astype(np.float32)
+
+
+def _smoothed(pixels: FloatArray, weight: FloatArray, width: float) -> FloatArray:
+    """(h, w, 3) blurred picture, of those pixels that have weight.
+
+    Args:
+        pixels: (h, w, 3) float32.
+        weight: (h, w) float32.
+        width: Face width in pixels.
+    """
+    top = np.zeros_like(pixels)
     bottom = np.full_like(weight, 1e-6)
     for sigma, share in ((NEAR, 1.0), (FAR, FAR_WEIGHT)):
-        s = max(0.6, sigma * width * factor)
-        top += share * cv2.GaussianBlur(small * weight[..., None], (0, 0), s)
+        s = max(0.6, sigma * width)
+        top += share * cv2.GaussianBlur(pixels * weight[..., None], (0, 0), s)
         bottom += share * cv2.GaussianBlur(weight, (0, 0), s)
-    shape = (new.shape[1], new.shape[0])
-    filling = cv2.resize(top / bottom[..., None], shape, interpolation=cv2.INTER_LINEAR)
-    filled = new + (filling - new) * hair[..., None]
-    return np.asarray(filled, dtype=np.float32), np.maximum(skin, hair).astype(np.float32)
+    return np.asarray(top / bottom[..., None], dtype=np.float32)
+
+
+def _beside_eyes(placed: FloatArray, shape_hw: tuple[int, ...]) -> FloatArray:
+    """(h, w) float32: 1 farther out than the outer corners of the eyes, on the temples."""
+    left, right = (
+        placed[_PLACES[i]].astype(np.float64) for i in (topo.LEFT_EYE_OUTER, topo.RIGHT_EYE_OUTER)
+    )
+    along = (right - left) / max(float((right - left) @ (right - left)), 1e-6)
+    y, x = np.mgrid[: shape_hw[0], : shape_hw[1]]
+    place = (x - left[0]) * along[0] + (y - left[1]) * along[1]
+    return np.asarray((place < 0) | (place > 1), dtype=np.float32)
 
 
 def _zone(placed: FloatArray, regions: Regions, width: float, *, glasses: bool) -> FloatArray:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from anonyface.landmarks.iris import CORNERS
+from anonyface.landmarks.iris import CORNERS, true_gap
 from anonyface.landmarks.pose import measure_expression
-from anonyface.swapping.lids import true_gap
 from anonyface.swapping.warp import CONTROL
 from anonyface.types import FloatArray, Mesh
 from anonyface.verification.alignment import fit_similarity

@@ -14,16 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.landmarks import topology as topo
-from anonyface.landmarks.iris import CORNERS
+from anonyface.landmarks.iris import CORNERS, gap, true_gap
 from anonyface.swapping.mask import smoothstep
 from anonyface.swapping.warp import CONTROL
 from anonyface.types import FloatArray, Mesh
 
 Float64s: TypeAlias = NDArray[np.float64]
 
-SHUT, TRUE_FROM = 0.10, 0.24
-"""Gap over eye width that the network sees at closed lids, and the one from which on what it sees
-is what there is."""
 NOISE = (0.02, 0.06)
 """Changes of the gap, in eye widths, that are surely and hardly ever an error of the lids."""
 SLIT = 0.07
@@ -78,23 +75,6 @@ class Lids:
             return warped
         soft = cv2.GaussianBlur(warped, (0, 0), EDGE_PX)
         return np.asarray(warped + (soft - warped) * self.edge[..., None], dtype=np.float32)
-
-
-def gap(lids: FloatArray | Float64s) -> float:
-    """Mean gap of one eye's lids, where they are farthest apart, over the eye's width.
-
-    Args:
-        lids: (2, 9, 2) as in `anonyface.types.Mesh`.
-    """
-    width = max(float(np.hypot(*(lids[:, -1] - lids[:, 0]).mean(axis=0))), 1e-6)
-    return float(np.hypot(*(lids[1] - lids[0])[3:6].T).mean()) / width
-
-
-def true_gap(lids: FloatArray) -> float:
-    """`gap` without what the network adds to lids that are closed or nearly so."""
-    found = gap(lids)
-    nearly = max(0.0, found - SHUT) * TRUE_FROM / (TRUE_FROM - SHUT)
-    return found if found >= TRUE_FROM else nearly
 
 
 def match_lids(

@@ -14,6 +14,7 @@ from anonyface.landmarks.mesh import (
     STRAYED,
     STRAYED_UNSURE,
     FaceMesh,
+    _square_from_face,
     five_points,
     has_strayed,
 )
@@ -61,7 +62,13 @@ class Strays(FaceMesh):
     def __init__(self, first: Mesh, others: Sequence[Mesh]) -> None:
         self.first, self.others, self.fits = first, list(others), 0
 
-    def _fit(self, image: Image, squares: Sequence[NDArray[np.float64]]) -> list[Mesh]:
+    def _fit(
+        self,
+        image: Image,
+        squares: Sequence[NDArray[np.float64]],
+        *,
+        without: Sequence[Face] = (),
+    ) -> list[Mesh]:
         self.fits += len(squares)
         return self.others if len(squares) > 1 else [self.first]
 
@@ -78,3 +85,64 @@ def test_a_mesh_that_fits_is_left_alone(mesh: Mesh, face: Face) -> None:
     fitter = Strays(mesh, [])
     assert fitter(BLANK, [face]) == [mesh]
     assert fitter.fits == 2
+
+
+class Reaches(FaceMesh):
+    """Is stretched over two faces as long as it sees both."""
+
+    def __init__(self, stretched: Mesh, alone: Mesh) -> None:
+        self.stretched, self.alone = stretched, alone
+        self.without: list[Face] = []
+
+    def _fit(
+        self,
+        image: Image,
+        squares: Sequence[NDArray[np.float64]],
+        *,
+        without: Sequence[Face] = (),
+    ) -> list[Mesh]:
+        self.without += without
+        return [self.alone if without else self.stretched] * len(squares)
+
+
+def beside(face: Face, share: float) -> Face:
+    """Another face, so many sizes of this one to the right of it."""
+    aside = np.array([share * face.size, 0], np.float32)
+    return Face(face.box + np.tile(aside, 2), face.landmarks + aside, face.score)
+
+
+def stretched(mesh: Mesh) -> Mesh:
+    """Wider to the right by a third, its left edge where it was."""
+    left = mesh.points[:, 0].min()
+    points = mesh.points.copy()
+    points[:, 0] = left + 1.35 * (points[:, 0] - left)
+    return Mesh(points, 1.0)
+
+
+def test_a_mesh_over_two_faces_is_fitted_without_the_other(mesh: Mesh, face: Face) -> None:
+    other = beside(face, 0.5)
+    fitter = Reaches(stretched(mesh), mesh)
+    assert fitter(BLANK, [face], others=[other]) == [mesh]
+    assert fitter.without == [other, other]
+    assert not has_strayed(stretched(mesh), face)  # nothing else would have noticed
+
+
+def test_without_the_other_it_must_come_nearer(mesh: Mesh, face: Face) -> None:
+    wide, worse = stretched(mesh), off_by(mesh, face, 0.3, 1.0)
+    assert Reaches(wide, worse)(BLANK, [face], others=[beside(face, 0.5)]) == [wide]
+    unsure = Mesh(mesh.points, 0.0)
+    assert Reaches(wide, unsure)(BLANK, [face], others=[beside(face, 0.5)]) == [wide]
+
+
+def test_faces_apart_are_left_alone(mesh: Mesh, face: Face) -> None:
+    fitter = Reaches(mesh, stretched(mesh))
+    assert fitter(BLANK, [face], others=[beside(face, 1.5)]) == [mesh]
+    assert not fitter.without
+
+
+def test_a_neighbour_is_painted_over_in_what_the_network_sees(
+    scene: Image, mesh: Mesh, face: Face
+) -> None:
+    """Without the eyes, nose and mouth of its face a mesh is surely on none."""
+    blind = FaceMesh()._fit(scene, [_square_from_face(face)], without=[face])[0]
+    assert blind.presence < 0.5 < mesh.presence

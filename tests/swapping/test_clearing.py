@@ -107,15 +107,52 @@ def test_hair_of_the_identity_beside_the_eye_is_not_pasted(
         assert around.max() < 45
 
 
-@pytest.mark.parametrize("shade", [0.0, 1.0])
-def test_without_hair_nothing_changes(
-    shade: float, people: list[NDArray[np.uint8]], meshes: list[Mesh]
+def forehead(
+    mesh: Mesh, hw: tuple[int, ...], darker: float, step: float
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """A face of one colour with upright lines over the upper half of its forehead, and where.
+
+    Args:
+        mesh: The face.
+        hw: Height and width of the picture.
+        darker: By how many grey levels the lines are darker.
+        step: Distance of the lines in face widths; each is a third as wide.
+    """
+    pixels = np.full((*hw[:2], 3), (200, 160, 140), np.float32)
+    pixels += np.linspace(-20, 20, hw[1], dtype=np.float32)[:, None]  # light from one side
+    top, brow = mesh.points[topo.FOREHEAD_TOP, 1], mesh.points[topo.LEFT_BROW, 1].min()
+    rows, columns = np.mgrid[: hw[0], : hw[1]]
+    width = face_width(mesh.points)
+    where = (rows > top) & (rows < (top + brow) / 2) & (columns % (step * width) < step * width / 3)
+    where &= build_regions(mesh.points, hw).edge > 0.03 * width
+    pixels[where] -= darker
+    return pixels, where
+
+
+@pytest.mark.parametrize(
+    ("darker", "step", "left"),
+    [
+        (0, 0.12, (1, 1)),
+        (60, 0.12, (0, 0.3)),  # a fringe, light enough to pass for skin
+        (8, 0.3, (0.7, 1)),  # wrinkles
+    ],
+)
+def test_of_what_passes_for_skin_a_fringe_is_cleared_and_wrinkles_stay(
+    darker: float,
+    step: float,
+    left: tuple[float, float],
+    people: list[NDArray[np.uint8]],
+    meshes: list[Mesh],
 ) -> None:
     crop, mesh = piece(people, meshes)
-    points, width = mesh.points, face_width(mesh.points)
-    regions = build_regions(points, crop.pixels.shape[:2])
-    skin = np.ones(crop.pixels.shape[:2], np.float32)
-    new = crop.pixels.astype(np.float32) * (0.5 + 0.5 * shade)
-    out, same = clear_hair(new, skin, points[CONTROL, :2], regions, width, glasses=False)
-    np.testing.assert_array_equal(out, new)
+    pixels, where = forehead(mesh, crop.pixels.shape, darker, step)
+    plain, _ = forehead(mesh, crop.pixels.shape, 0, step)
+    regions = build_regions(mesh.points, pixels.shape[:2])
+    skin, width = np.ones(pixels.shape[:2], np.float32), face_width(mesh.points)
+    out, same = clear_hair(pixels, skin, mesh.points[CONTROL, :2], regions, width, glasses=False)
     np.testing.assert_array_equal(same, skin)
+    if not darker:
+        np.testing.assert_allclose(out, pixels, atol=0.01)
+        return
+    rest = (plain - out)[where].mean() / darker
+    assert left[0] <= rest <= left[1]

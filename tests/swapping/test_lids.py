@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from anonyface.identities.generator import Generator
 from anonyface.identities.people import load_pool, portrait_face
 from anonyface.landmarks import topology as topo
-from anonyface.landmarks.iris import IrisLandmarks
+from anonyface.landmarks.iris import IrisLandmarks, gap, true_gap
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.gaze import match_gaze
-from anonyface.swapping.lids import SLIT, gap, match_lids, true_gap
+from anonyface.swapping.lids import SLIT, match_lids
 from anonyface.swapping.warp import CONTROL, warp_portrait
 from anonyface.types import Crop, Identity, Mesh
 

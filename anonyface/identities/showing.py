@@ -1,0 +1,48 @@
+"""Whether a portrait shows what was predicted of it: head, mouth and eyes like the original."""
+
+from __future__ import annotations
+
+from anonyface.landmarks.iris import true_gap
+from anonyface.landmarks.occlusion import is_masked
+from anonyface.landmarks.pose import estimate_pose, measure_expression
+from anonyface.types import Mesh
+
+MOST_TURNED = 13.0
+"""Degrees of yaw or pitch beyond which a portrait must be bent so far that one sees it: 1 in 50 of
+those given out without a look at them."""
+MOST_OPEN, MOST_WIDE = 0.13, 0.11
+"""The same for the gap of the lips over the mouth's width, and for that over the distance of the
+eyes' outer corners."""
+SHUT, OPEN = 0.15, 0.22
+"""Gap of the lids over eye width up to which eyes are shut, and from which on they are open."""
+
+
+def shows_alike(original: Mesh, portrait: Mesh) -> bool:
+    """Whether a portrait is near enough to a face in pose and expression to be bent to it.
+
+    What a mask hides, and lids that are not known, are not compared. Eyes that are shut may get
+    open ones: those are closed (`anonyface.swapping.lids`); the other way round nothing helps.
+
+    Args:
+        original: Mesh of the face that is replaced.
+        portrait: Mesh of the portrait.
+    """
+    old, new = estimate_pose(original.points), estimate_pose(portrait.points)
+    if max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)) > MOST_TURNED:
+        return False
+    if _eyes(original, least=True) > OPEN and _eyes(portrait, least=False) < SHUT:
+        return False
+    if is_masked(original):
+        return True
+    was, shown = measure_expression(original.points), measure_expression(portrait.points)
+    return (
+        abs(was.mouth_open - shown.mouth_open) <= MOST_OPEN
+        and abs(was.smile - shown.smile) <= MOST_WIDE
+    )
+
+
+def _eyes(mesh: Mesh, *, least: bool) -> float:
+    """Gap over width of the eye that is open less, or more; NaN if the lids are not known."""
+    if mesh.lids is None:
+        return float("nan")
+    return (min if least else max)(true_gap(lids) for lids in mesh.lids)
