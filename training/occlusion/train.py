@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--cache", type=Path, required=True, help="keeps faces and start weights")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=2600)
     parser.add_argument("--minutes", type=float, default=math.inf, help="length of the leg")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--painters", type=int, default=1, help="processes that paint")
