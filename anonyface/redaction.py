@@ -118,11 +118,11 @@ def _blur(pixels: ImageArray, rng: np.random.Generator) -> FloatArray:
     """Return 6x6 means, smoothly enlarged, with the crop's own amount of grain."""
     height, width = pixels.shape[:2]
     smooth = cv2.resize(_means(pixels, BLUR_CELLS), (width, height), interpolation=cv2.INTER_CUBIC)
-    grain = rng.standard_normal((height, width, 1), np.float32) * np.float32(_grain(pixels))
+    grain = rng.standard_normal((height, width, 1), np.float32) * np.float32(grain_of(pixels))
     return np.clip(np.asarray(smooth, np.float32) + grain, 0, 255)
 
 
-def _grain(pixels: ImageArray) -> float:
+def grain_of(pixels: ImageArray) -> float:
     """Estimate the standard deviation of the noise in a crop, in grey levels.
 
     Immerkaer, "Fast Noise Variance Estimation" (1996): a filter blind to planes and edges, of

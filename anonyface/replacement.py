@@ -13,7 +13,7 @@ from anonyface.identities.showing import shows_alike
 from anonyface.identities.source import LatentIdentities
 from anonyface.protocols import IdentitySource, Swapper
 from anonyface.result import Check, FaceOutcome
-from anonyface.subjects import Subject
+from anonyface.subjects import Subject, require_readable
 from anonyface.swapping.crop import cut_crop, paste, within
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.region import limit_to_region
@@ -28,7 +28,7 @@ from anonyface.types import (
     Patch,
     Region,
 )
-from anonyface.verification.check import Reading, Verifier
+from anonyface.verification.check import VERIFY_FACE_PX, Reading, Verifier
 from anonyface.verification.encoder import similarity
 from anonyface.verification.signature import Signature
 from anonyface.verification.thresholds import EncoderName, match_threshold
@@ -40,13 +40,6 @@ SHORT_LIST, LONG_LIST = 9, 40
 """Offers among which the near and the far redraws are looked for."""
 FIRST_CHOICES = 4
 """So many of the best are looked at for one whose portrait shows what was predicted."""
-MIN_FACE_PX = 12
-"""Smaller faces carry too little to bend a mesh to: they are covered."""
-DOUBTFUL = ((0.6, 0.5), (0.5, 0.9))
-"""Score of the detector and presence of the mesh: below both of a pair, a detection may be a
-pattern rather than a face: covered, not given a face."""
-VERIFY_FACE_PX = 24
-"""Below this the encoders can't tell people apart, neither before nor after: nothing to verify."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,18 +220,11 @@ class Replacer:
         """
         if plan.subject is None:
             raise plan.error or FaceError("nothing was planned", stage="identities")
-        subject, face = plan.subject, plan.subject.face
-        if face.size < MIN_FACE_PX:
-            raise FaceError(
-                f"{face.size:.0f} px is too small to replace", stage="swapping", face=face
-            )
-        if any(face.score < s and subject.mesh.presence < p for s, p in DOUBTFUL):
-            raise FaceError("a doubtful detection, no face to bend", stage="landmarks", face=face)
-        if subject.strayed:
-            raise FaceError("the mesh does not fit the detection", stage="landmarks", face=face)
+        require_readable(plan.subject)
         if not plan.offers:
+            face = plan.subject.face
             raise FaceError("no synthetic person fits", stage="identities", face=face)
-        return subject
+        return plan.subject
 
     def _check(
         self,

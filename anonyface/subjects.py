@@ -24,6 +24,11 @@ from anonyface.verification.encoder import (
 from anonyface.verification.signature import Signature
 from anonyface.verification.thresholds import EncoderName
 
+MIN_FACE_PX = 12
+"""Smaller faces carry too little to bend a mesh to: they are covered."""
+DOUBTFUL = ((0.6, 0.5), (0.5, 0.9))
+"""Score of the detector and presence of the mesh: below both of a pair, a detection may be a
+pattern rather than a face: covered, not given a face."""
 SURE_PRESENCE = 0.5
 BEHIND_FROM = 0.3
 """Share of a face that is hidden from which on it is behind what it touches."""
@@ -145,6 +150,21 @@ class SubjectReader:
             else replace(face, p_female=read.look.p_female, age=read.look.age)
             for face, read in zip(faces, self.read_all(image, faces), strict=True)
         )
+
+
+def require_readable(subject: Subject) -> None:
+    """Say whether the mesh of a face can be believed.
+
+    Raises:
+        FaceError: Saying why not.
+    """
+    face = subject.face
+    if face.size < MIN_FACE_PX:
+        raise FaceError(f"{face.size:.0f} px is too small to replace", stage="swapping", face=face)
+    if any(face.score < s and subject.mesh.presence < p for s, p in DOUBTFUL):
+        raise FaceError("a doubtful detection, no face to bend", stage="landmarks", face=face)
+    if subject.strayed:
+        raise FaceError("the mesh does not fit the detection", stage="landmarks", face=face)
 
 
 def outlines_in_front(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from anonyface.config import Config
+from anonyface.covering import cover_bare_part
 from anonyface.errors import FaceError
 from anonyface.protection.selection import Decision
 from anonyface.redaction import cover_face
@@ -92,6 +93,9 @@ class Treatment:
         except FaceError as error:
             if self.config.on_failure == "raise":
                 raise
+            seed, verifier = face_seed(self.base, face), self.replacer.verifier
+            if plan.subject and cover_bare_part(out, original, plan.subject, verifier, seed=seed):
+                return FaceOutcome(face, "redacted", str(error))
             return self._cover(out, face, str(error), in_front=in_front)
 
     def look_again(

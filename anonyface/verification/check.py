@@ -24,6 +24,8 @@ from anonyface.verification.thresholds import EncoderName, FalseMatchRate, match
 if TYPE_CHECKING:
     from anonyface.subjects import Subject
 
+VERIFY_FACE_PX = 24
+"""Below this the encoders can't tell people apart, neither before nor after: nothing to verify."""
 Reading: TypeAlias = tuple[FloatArray, float | None]
 """A (d,) embedding, and its similarity to that of the mirror image if that is known."""
 
