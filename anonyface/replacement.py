@@ -23,7 +23,6 @@ from anonyface.types import (
     Identity,
     IdentityRequest,
     ImageArray,
-    Mesh,
     Offer,
     Patch,
     Region,
@@ -183,8 +182,8 @@ class Replacer:
         refusals: list[str] = []
         known: dict[EncoderName, Reading] = {n: (e, None) for n, e in subject.seen.items()}
         free = [o for o in plan.offers if not self._doubles(o, given.offered)]
-        offers = choose_tries(showing_first(free, subject.mesh), subject.embedding)
-        tries = in_order_of_likeness(offers, subject.mesh)
+        offers = choose_tries(showing_first(free, subject), subject.embedding)
+        tries = in_order_of_likeness(offers, subject)
         for number, (offer, identity) in enumerate(tries, start=1):
             patch = limit_to_region(self.swapper(crop, mesh, identity), crop, mesh, self.region)
             patch = within(patch, subject.face, crop)
@@ -296,32 +295,32 @@ def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
     return [*offers[:1], *near[:NEAR_TRIES], *far[:FAR_TRIES], *rest][: 1 + NEAR_TRIES + FAR_TRIES]
 
 
-def showing_first(offers: Sequence[Offer], original: Mesh) -> list[Offer]:
+def showing_first(offers: Sequence[Offer], original: Subject) -> list[Offer]:
     """Return offers, at their head the first of the best few whose portrait shows what it should.
 
     Args:
         offers: Best first.
-        original: Mesh of the face that is replaced.
+        original: The face that is replaced.
     """
     for number, offer in enumerate(offers[:FIRST_CHOICES]):
-        if shows_alike(original, offer.render().mesh):
+        if shows_alike(original.mesh, original.look, offer.render()):
             return [offer, *offers[:number], *offers[number + 1 :]]
     return list(offers)
 
 
 def in_order_of_likeness(
-    offers: Sequence[Offer], original: Mesh
+    offers: Sequence[Offer], original: Subject
 ) -> Iterator[tuple[Offer, Identity]]:
     """Render one offer after the other; whose portrait shows something else comes last.
 
     Args:
         offers: In the order of tries.
-        original: Mesh of the face that is replaced.
+        original: The face that is replaced.
     """
     others = []
     for offer in offers:
         identity = offer.render()
-        if shows_alike(original, identity.mesh):
+        if shows_alike(original.mesh, original.look, identity):
             yield offer, identity
         else:
             others.append((offer, identity))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from anonyface.landmarks.mesh import five_points
 from anonyface.replacement import (
     FAR_TRIES,
     FIRST_CHOICES,
@@ -17,7 +18,10 @@ from anonyface.replacement import (
     in_order_of_likeness,
     showing_first,
 )
-from anonyface.types import Identity, Mesh, Offer
+from anonyface.subjects import Subject
+from anonyface.types import Face, Identity, Mesh, Offer
+
+from .test_subjects import LOOK
 
 ORIGINAL = np.eye(1, 128, dtype=np.float32)[0]
 ALL = 1 + NEAR_TRIES + FAR_TRIES
@@ -56,6 +60,13 @@ def test_of_few_none_is_left_out_and_none_comes_twice(count: int) -> None:
     assert len({id(o) for o in tries}) == len(tries)
 
 
+def original(mesh: Mesh) -> Subject:
+    """Who is replaced: a face with this mesh."""
+    low, high = mesh.points[:, :2].min(axis=0), mesh.points[:, :2].max(axis=0)
+    face = Face(np.concatenate([low, high]), five_points(mesh.points), 0.99)
+    return Subject(face, mesh, LOOK, ORIGINAL, None)
+
+
 class Booth:
     """Renders portraits: those named show another pose than was asked."""
 
@@ -91,13 +102,13 @@ def test_the_first_of_the_best_few_who_shows_what_is_asked_comes_first(
 ) -> None:
     booth = Booth(meshes[0], look_away)
     some = booth.offers(6)
-    got = showing_first(some, meshes[0])
+    got = showing_first(some, original(meshes[0]))
     assert [some.index(offer) for offer in got] == order
     assert len(booth.rendered) <= FIRST_CHOICES
 
 
 def test_who_shows_something_else_is_tried_last_but_tried(meshes: list[Mesh]) -> None:
     booth = Booth(meshes[0], {0, 2})
-    tries = in_order_of_likeness(booth.offers(4), meshes[0])
+    tries = in_order_of_likeness(booth.offers(4), original(meshes[0]))
     assert [identity.seed for _, identity in tries] == [1, 3, 0, 2]
     assert booth.rendered == [0, 1, 2, 3]

@@ -52,11 +52,13 @@ WEARS = 0.6
 """Who seems to wear glasses from here on gets a nobody who does. Of 900 people of lfw-dev that were
 looked at, 14 of the 16 who read as 0.6 to 0.7 wore some, 8 of 12 from 0.5 on, 4 of 12 from 0.4 on;
 below, more faces of groups-dev were covered for being recognised than got their glasses back."""
-DARK_LENSES, LENS_TOLERANCE = 50.0, 5.0
+DARK_LENSES, DARK_TOLERANCE = 50.0, 2.0
 """Shade from which on glasses are taken for sunglasses, L* units: they were for 3 of 4 people, and
-for 2 of 8 between 45 and 50. How much lighter a nobody's may be then."""
-DARKER = 20.0
-"""How much darker than the original's a nobody's glasses may be: beyond, they are sunglasses."""
+for 2 of 8 between 45 and 50. How much lighter a nobody's may be then: eyes shown instead of dark
+lenses are seen at once, and of all who wear glasses 1 in 15 wears dark ones."""
+OTHER_LENSES, LENS_TOLERANCE = 10.0, 5.0
+"""How much darker or lighter the glasses of all others may be than the original's: beyond, clear
+ones become sunglasses, or the other way round. What counts as much as one tolerance then."""
 HAS_GLASSES, HAS_NONE = 0.8, 0.12
 """Who seems to wear glasses gets a nobody who surely does; all others one who does not."""
 HAS_CLEARLY, FAINT_TOLERANCE = 0.98, 0.06
@@ -153,11 +155,11 @@ def _eyewear_misfit(people: People, look: Look) -> FloatArray:
         return np.asarray((glasses > HAS_NONE) * np.float32(REFUSED**2), dtype=np.float32)
     worn = np.clip((HAS_CLEARLY - glasses) / FAINT_TOLERANCE, 0, None)
     if look.shade >= DARK_LENSES:
-        lighter = np.clip((look.shade - people.column("shade")) / LENS_TOLERANCE, 0, None)
+        lighter = np.clip((look.shade - people.column("shade")) / DARK_TOLERANCE, 0, None)
         worn = np.hypot(worn, lighter)
     elif not np.isnan(look.shade):
-        darker = (people.column("shade") - look.shade - DARKER) / LENS_TOLERANCE
-        worn = np.hypot(worn, np.clip(np.nan_to_num(darker), 0, None))
+        off = np.abs(people.column("shade") - look.shade) - OTHER_LENSES
+        worn = np.hypot(worn, np.clip(np.nan_to_num(off), 0, None) / LENS_TOLERANCE)
     return np.square(np.where(glasses < HAS_GLASSES, REFUSED, worn), dtype=np.float32)
 
 

@@ -1,11 +1,13 @@
-"""Whether a portrait shows what was predicted of it: head, mouth and eyes like the original."""
+"""Whether a portrait shows what was predicted of it: head, mouth, eyes and glasses alike."""
 
 from __future__ import annotations
 
+from anonyface.identities.fit import DARK_LENSES, OTHER_LENSES, WEARS
+from anonyface.identities.looks import shade_of
 from anonyface.landmarks.iris import true_gap
 from anonyface.landmarks.occlusion import is_masked
 from anonyface.landmarks.pose import estimate_pose, measure_expression
-from anonyface.types import Mesh
+from anonyface.types import Identity, Look, Mesh
 
 MOST_TURNED = 13.0
 """Degrees of yaw or pitch beyond which a portrait must be bent so far that one sees it: 1 in 50 of
@@ -17,7 +19,7 @@ SHUT, OPEN = 0.15, 0.22
 """Gap of the lids over eye width up to which eyes are shut, and from which on they are open."""
 
 
-def shows_alike(original: Mesh, portrait: Mesh) -> bool:
+def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
     """Whether a portrait is near enough to a face in pose and expression to be bent to it.
 
     What a mask hides, and lids that are not known, are not compared. Eyes that are shut may get
@@ -25,8 +27,12 @@ def shows_alike(original: Mesh, portrait: Mesh) -> bool:
 
     Args:
         original: Mesh of the face that is replaced.
-        portrait: Mesh of the portrait.
+        look: What was read off it.
+        identity: Whose portrait it is.
     """
+    portrait = identity.mesh
+    if look.eyewear >= WEARS and _other_lenses(look.shade, shade_of(identity.pixels, portrait)):
+        return False
     old, new = estimate_pose(original.points), estimate_pose(portrait.points)
     if max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)) > MOST_TURNED:
         return False
@@ -39,6 +45,11 @@ def shows_alike(original: Mesh, portrait: Mesh) -> bool:
         abs(was.mouth_open - shown.mouth_open) <= MOST_OPEN
         and abs(was.smile - shown.smile) <= MOST_WIDE
     )
+
+
+def _other_lenses(was: float, shown: float) -> bool:
+    """Whether sunglasses became clear ones, or the other way round."""
+    return (was >= DARK_LENSES) != (shown >= DARK_LENSES) and abs(was - shown) > OTHER_LENSES
 
 
 def _eyes(mesh: Mesh, *, least: bool) -> float:

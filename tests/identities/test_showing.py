@@ -9,15 +9,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonyface.identities.looks import NARROW, LookReader
+from anonyface.identities.fit import DARK_LENSES
+from anonyface.identities.looks import NARROW, LookReader, _shade
 from anonyface.identities.showing import MOST_OPEN, MOST_TURNED, MOST_WIDE, shows_alike
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.landmarks.mesh import five_points
 from anonyface.landmarks.pose import measure_expression
-from anonyface.types import FloatArray, Mesh, Occlusion
+from anonyface.types import FloatArray, Identity, Look, Mesh, Occlusion
 from anonyface.verification.encoder import DlibEncoder
 
+LOOK = Look(
+    p_female=0.5, age=30, skin_tone=40, yaw=0, pitch=0, roll=0, mouth_open=0, smile=0.5,
+    eyes_open=0.3, side_light=0, eyewear=0, shade=20, beard=0, groups=(1, 0, 0, 0, 0, 0, 0),
+)  # fmt: skip
 LOWER_LIP = np.array([14, 87, 178, 88, 95, 317, 402, 318, 324])
 
 
@@ -66,33 +71,64 @@ def masked(mesh: Mesh) -> Mesh:
     return replace(mesh, occlusion=Occlusion(nothing, all_, matrix))
 
 
+def alike(original: Mesh, portrait: Mesh, look: Look = LOOK, eyes: int | None = None) -> bool:
+    """Whether a portrait shows what it should; its eyes painted in a grey on pale skin."""
+    pixels = np.full((1024, 1024, 3), 200, np.uint8)
+    if eyes is not None:
+        for outline in (topo.LEFT_EYE, topo.RIGHT_EYE):
+            hull = cv2.convexHull(portrait.points[outline, :2].round().astype(np.int32))
+            cv2.fillConvexPoly(pixels, hull, (eyes, eyes, eyes))
+    return shows_alike(
+        original,
+        look,
+        Identity(pixels, portrait, np.zeros(512), "male", 30.0, np.eye(128)[0], seed=1, source="t"),
+    )
+
+
 def test_a_face_shows_what_it_shows(mesh: Mesh) -> None:
-    assert shows_alike(mesh, mesh)
+    assert alike(mesh, mesh)
 
 
-@pytest.mark.parametrize(("share", "alike"), [(0.6, True), (1.6, False)])
-def test_pose_and_mouth_are_compared(mesh: Mesh, share: float, alike: bool) -> None:
+@pytest.mark.parametrize(
+    ("eyewear", "shade", "eyes", "fits"),
+    [
+        (0.9, 60.0, 10, True),
+        (0.9, 60.0, 120, False),  # sunglasses, and the portrait has clear ones
+        (0.9, 20.0, 120, True),
+        (0.9, 20.0, 10, False),  # the other way round
+        (0.9, 45.0, 70, True),  # hard to say: both may be either
+        (0.0, 60.0, 120, True),  # no glasses, deep eyes
+    ],
+)
+def test_sunglasses_stay_sunglasses(
+    mesh: Mesh, eyewear: float, shade: float, eyes: int, fits: bool
+) -> None:
+    assert alike(mesh, mesh, replace(LOOK, eyewear=eyewear, shade=shade), eyes) is fits
+
+
+@pytest.mark.parametrize(("share", "fits"), [(0.6, True), (1.6, False)])
+def test_pose_and_mouth_are_compared(mesh: Mesh, share: float, fits: bool) -> None:
     for other in (
         turned(mesh, share * MOST_TURNED),
         turned(mesh, -share * MOST_TURNED),
         opened(mesh, share * MOST_OPEN),
         widened(mesh, share * MOST_WIDE),
     ):
-        assert shows_alike(mesh, other) is alike
-        assert shows_alike(other, mesh) is alike
+        assert alike(mesh, other) is fits
+        assert alike(other, mesh) is fits
 
 
 def test_of_a_mouth_under_a_mask_nothing_is_asked(mesh: Mesh) -> None:
-    assert shows_alike(masked(mesh), opened(mesh, 2 * MOST_OPEN))
-    assert not shows_alike(masked(mesh), turned(mesh, 1.6 * MOST_TURNED))
+    assert alike(masked(mesh), opened(mesh, 2 * MOST_OPEN))
+    assert not alike(masked(mesh), turned(mesh, 1.6 * MOST_TURNED))
 
 
 def test_open_eyes_get_no_shut_ones_but_shut_ones_may_get_open_ones(mesh: Mesh) -> None:
-    assert not shows_alike(mesh, shut(mesh))
-    assert shows_alike(shut(mesh), mesh)
-    assert shows_alike(shut(mesh), shut(mesh))
-    assert shows_alike(mesh, replace(mesh, lids=None))
-    assert shows_alike(replace(mesh, lids=None), shut(mesh))
+    assert not alike(mesh, shut(mesh))
+    assert alike(shut(mesh), mesh)
+    assert alike(shut(mesh), shut(mesh))
+    assert alike(mesh, replace(mesh, lids=None))
+    assert alike(replace(mesh, lids=None), shut(mesh))
 
 
 def test_for_shut_eyes_narrow_ones_are_asked(people: list[NDArray[np.uint8]], mesh: Mesh) -> None:
@@ -103,3 +139,43 @@ def test_for_shut_eyes_narrow_ones_are_asked(people: list[NDArray[np.uint8]], me
     seen = [read(people[0], m, landmarks, chip, views).eyes_open for m in (mesh, shut(mesh))]
     assert seen[0] == pytest.approx(measure_expression(mesh.points).eyes_open)
     assert seen[0] > NARROW == pytest.approx(seen[1])
+
+
+def test_a_cheek_behind_something_is_not_read(people: list[NDArray[np.uint8]], mesh: Mesh) -> None:
+    """A ball before one cheek and the chin changes neither skin nor light nor beard."""
+    landmarks: FloatArray = five_points(mesh.points)
+    encoder, read = DlibEncoder(threads=1), LookReader(threads=1)
+    chip = encoder.chip(people[0], landmarks)
+    views = encoder.views(chip)
+    pixels, ball = people[0].copy(), np.zeros(people[0].shape[:2], np.uint8)
+    for part in (topo.RIGHT_CHEEK, topo.CHIN_PATCH, topo.MOUSTACHE):
+        hull = cv2.convexHull(mesh.points[part, :2].round().astype(np.int32))
+        cv2.fillConvexPoly(ball, hull, 1)
+    ball = cv2.dilate(ball, np.ones((41, 41), np.uint8))
+    pixels[ball > 0] = (30, 70, 20)
+    front = cv2.resize(ball.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA)
+    seen = Occlusion(front, np.zeros_like(front), np.diag([1 / 16, 1 / 16, 1])[:2])
+    before = read(people[0], mesh, landmarks, chip, views)
+    after = read(pixels, replace(mesh, occlusion=seen), landmarks, chip, views)
+    blind = read(pixels, mesh, landmarks, chip, views)
+    assert after.side_light == 0
+    assert abs(blind.side_light) > 15
+    assert abs(after.skin_tone - before.skin_tone) < 10 < abs(blind.skin_tone - before.skin_tone)
+    assert after.beard == 0
+    assert np.isnan(after.facial_hair)
+    assert not np.isnan(before.facial_hair)
+
+
+@pytest.mark.parametrize(
+    ("cheeks", "eyes", "eyewear", "shade"),
+    [
+        (60.0, 30.0, 0.9, 30.0),
+        (20.0, 2.0, 0.9, DARK_LENSES + 5),  # sunglasses in the dark
+        (20.0, 2.0, 0.1, 18.0),  # deep eyes in the dark
+        (70.0, 8.0, 0.9, 62.0),
+    ],
+)
+def test_dark_lenses_are_dark_in_any_light(
+    cheeks: float, eyes: float, eyewear: float, shade: float
+) -> None:
+    assert _shade(cheeks, eyes, eyewear) == pytest.approx(shade)
