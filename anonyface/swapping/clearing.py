@@ -69,20 +69,38 @@ def clear_hair(
         np.asarray(cv2.resize(a, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
         for a in (new, solid * (regions.edge > 0), forehead)
     )
-    light, strands = to_lab(np.clip(small, 0, 255))[..., 0], np.zeros_like(weight)
-    filling = _smoothed(small, weight, width * factor)
-    for _ in range(PASSES):
-        darker = to_lab(np.clip(filling, 0, 255))[..., 0] - light
-        share = float((strands * above).sum() / max(1.0, float(above.sum())))
-        low, high = np.interp(share, FRINGE, (1, FRINGED)) * np.array(STRANDS, np.float32)
-        strands = above * cv2.dilate(smoothstep((darker - low) / (high - low)), np.ones((3, 3)))
-        filling = _smoothed(small, weight * (1 - strands), width * factor)
+    strands, filling = _strands(small, weight, above, width * factor)
     shape = (new.shape[1], new.shape[0])
     strands = np.asarray(cv2.resize(strands, shape, interpolation=cv2.INTER_LINEAR), np.float32)
     hair = np.maximum(hair, strands)
     shown = np.asarray(cv2.resize(filling, shape, interpolation=cv2.INTER_LINEAR), np.float32)
     filled = new + (shown - new) * hair[..., None]
     return np.asarray(filled, dtype=np.float32), np.maximum(skin, hair).astype(np.float32)
+
+
+def _strands(
+    pixels: FloatArray, weight: FloatArray, above: FloatArray, width: float
+) -> tuple[FloatArray, FloatArray]:
+    """Find what is darker than the skin around it; without it, what that skin is like.
+
+    Args:
+        pixels: (h, w, 3) float32 RGB 0-255.
+        weight: (h, w) float32 in [0, 1]: what has the colour of skin.
+        above: (h, w) float32 in [0, 1]: where nothing but skin is expected.
+        width: Face width in pixels.
+
+    Returns:
+        (h, w) float32 in [0, 1], and the skin without, (h, w, 3) float32.
+    """
+    light, strands = to_lab(np.clip(pixels, 0, 255))[..., 0], np.zeros_like(weight)
+    filling = _smoothed(pixels, weight, width)
+    for _ in range(PASSES):
+        darker = to_lab(np.clip(filling, 0, 255))[..., 0] - light
+        share = float((strands * above).sum() / max(1.0, float(above.sum())))
+        low, high = np.interp(share, FRINGE, (1, FRINGED)) * np.array(STRANDS, np.float32)
+        strands = above * cv2.dilate(smoothstep((darker - low) / (high - low)), np.ones((3, 3)))
+        filling = _smoothed(pixels, weight * (1 - strands), width)
+    return np.asarray(strands, dtype=np.float32), filling
 
 
 def _smoothed(pixels: FloatArray, weight: FloatArray, width: float) -> FloatArray:
