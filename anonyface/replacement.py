@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 
@@ -37,6 +39,7 @@ NEAR_TRIES, FAR_TRIES = 3, 5
 choice, then from all."""
 SHORT_LIST, LONG_LIST = 9, 40
 """Offers among which the near and the far redraws are looked for."""
+Render: TypeAlias = Callable[[Offer], Identity]
 FIRST_CHOICES = 4
 """So many of the best are looked at for one whose portrait shows what was predicted."""
 
@@ -182,8 +185,9 @@ class Replacer:
         refusals: list[str] = []
         known: dict[EncoderName, Reading] = {n: (e, None) for n, e in subject.seen.items()}
         free = [o for o in plan.offers if not self._doubles(o, given.offered)]
-        offers = choose_tries(showing_first(free, subject), subject.embedding)
-        tries = in_order_of_likeness(offers, subject)
+        render = cache(_render)
+        offers = choose_tries(showing_first(free, subject, render), subject.embedding)
+        tries = in_order_of_likeness(offers, subject, render)
         for number, (offer, identity) in enumerate(tries, start=1):
             patch = limit_to_region(self.swapper(crop, mesh, identity), crop, mesh, self.region)
             patch = within(patch, subject.face, crop)
@@ -295,31 +299,39 @@ def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
     return [*offers[:1], *near[:NEAR_TRIES], *far[:FAR_TRIES], *rest][: 1 + NEAR_TRIES + FAR_TRIES]
 
 
-def showing_first(offers: Sequence[Offer], original: Subject) -> list[Offer]:
+def _render(offer: Offer) -> Identity:
+    return offer.render()
+
+
+def showing_first(
+    offers: Sequence[Offer], original: Subject, render: Render = _render
+) -> list[Offer]:
     """Return offers, at their head the first of the best few whose portrait shows what it should.
 
     Args:
         offers: Best first.
         original: The face that is replaced.
+        render: Makes the portrait of an offer.
     """
     for number, offer in enumerate(offers[:FIRST_CHOICES]):
-        if shows_alike(original.mesh, original.look, offer.render()):
+        if shows_alike(original.mesh, original.look, render(offer)):
             return [offer, *offers[:number], *offers[number + 1 :]]
     return list(offers)
 
 
 def in_order_of_likeness(
-    offers: Sequence[Offer], original: Subject
+    offers: Sequence[Offer], original: Subject, render: Render = _render
 ) -> Iterator[tuple[Offer, Identity]]:
     """Render one offer after the other; whose portrait shows something else comes last.
 
     Args:
         offers: In the order of tries.
         original: The face that is replaced.
+        render: Makes the portrait of an offer.
     """
     others = []
     for offer in offers:
-        identity = offer.render()
+        identity = render(offer)
         if shows_alike(original.mesh, original.look, identity):
             yield offer, identity
         else:
