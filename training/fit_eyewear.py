@@ -3,13 +3,16 @@
 The labels are indices in ``eyewear_labels.json``. Generated: rows of `sample_latents`; all of the
 first 512 were looked at ("with", "unclear"), of the others those under "with_beyond" and
 "without_beyond". Photographed: rows of FairFace's training set, above all those that an earlier fit
-was unsure of. Each is learnt from as it is and once more as in some photo: small, blurred, spoilt.
+was unsure of. Each is learnt from as it is and once more as in some photo: small, blurred, spoilt;
+photographed ones a third time, in a mask that is painted on: its edge is no rim of glasses.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,13 +22,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
+from anonyface.errors import FaceError
 from anonyface.identities.eyewear import eyewear_features
 from anonyface.identities.generator import Generator
-from anonyface.types import FloatArray, ImageArray
+from anonyface.landmarks.mesh import FaceMesh
+from anonyface.types import Face, FloatArray, ImageArray
+from anonyface.verification.alignment import align_chip
 from anonyface.verification.encoder import DlibEncoder, unit
 from training.fairface import samples
 from training.label import chip_of
 from training.manifest import WEIGHTS, record
+from training.occlusion.canvas import canvas
+from training.occlusion.cloth import WHOLE_CUTS, wear
+from training.occlusion.faces import BOX_SIDE
 from training.retinaface.degrade import add_noise, blur, compress, relight, shrink
 
 SMALLEST = 0.22
@@ -70,14 +79,47 @@ def generated(labels: dict[str, list[int]]) -> tuple[list[ImageArray], NDArray[n
     return [chip_of(generator, latents[i]) for i in rows], np.array([i in positive for i in rows])
 
 
+@dataclass(frozen=True, eq=False)
+class Photographed:
+    """Labelled faces of FairFace.
+
+    Attributes:
+        chips: As they are.
+        masked: The same people with masks painted on.
+        truth: (n,) who wears glasses.
+    """
+
+    chips: list[ImageArray]
+    masked: list[ImageArray]
+    truth: NDArray[np.bool_]
+
+
 def photographed(
-    labels: dict[str, list[int]], path: Path
-) -> tuple[list[ImageArray], NDArray[np.bool_]]:
-    """Chips and truth of the labelled FairFace faces."""
+    labels: dict[str, list[int]], path: Path, rng: np.random.Generator
+) -> Photographed:
+    """Read the labelled FairFace faces; those on whom no mesh fits are left out."""
     positive = set(labels["fairface_train_with"])
     rows = sorted(positive | set(labels["fairface_train_without"]))
-    found = list(samples(path, rows))
-    return [s.chip for s in found], np.array([s.index in positive for s in found])
+    fit, chips, masked, truth = FaceMesh(), list[ImageArray](), list[ImageArray](), list[bool]()
+    before: tuple[ImageArray, FloatArray] | None = None
+    for s in samples(path, rows):
+        side = BOX_SIDE * float(np.hypot(*(s.landmarks[3:].mean(0) - s.landmarks[:2].mean(0)))) / 2
+        middle = s.landmarks.mean(axis=0)
+        face = Face(np.concatenate([middle - side, middle + side]), s.landmarks, 1.0)
+        try:
+            points = fit(s.image, [face])[0].points
+        except FaceError:
+            continue
+        other = before or (s.image, points)
+        drawn = canvas(s.image, points, rng)
+        wear(drawn, rng, partial(tuple, other), WHOLE_CUTS)
+        before = s.image, points
+        chips.append(s.chip)
+        masked.append(
+            align_chip(np.clip(drawn.pixels, 0, 255).astype(np.uint8), s.landmarks).pixels
+        )
+        truth.append(s.index in positive)
+    return Photographed(chips, masked, np.array(truth))
 
 
 def main() -> None:
@@ -86,19 +128,23 @@ def main() -> None:
     parser.add_argument("fairface", type=Path, help="FairFace training zip")
     args = parser.parse_args()
     labels = json.loads(LABELS.read_text())
+    rng = np.random.default_rng(0)
     made, made_truth = generated(labels)
-    photos, photo_truth = photographed(labels, args.fairface)
-    encoder, rng, count = DlibEncoder(), np.random.default_rng(0), len(made) + len(photos)
-    chips = [*made, *photos]
-    chips += [as_in_a_photo(chip, rng) for chip in chips]
-    features = np.stack([read(chip, encoder) for chip in chips])
-    truth = np.tile(np.concatenate([made_truth, photo_truth]), 2)
-    real = np.tile(np.arange(count) >= len(made), 2)
-    small = np.arange(2 * count) >= count
+    photos = photographed(labels, args.fairface, rng)
+    plain = [*made, *photos.chips]
+    spoilt = [as_in_a_photo(chip, rng) for chip in plain]
+    masked = [as_in_a_photo(c, rng) if rng.random() < 0.5 else c for c in photos.masked]
+    encoder = DlibEncoder()
+    features = np.stack([read(chip, encoder) for chip in (*plain, *spoilt, *masked)])
+    who = np.arange(len(plain))
+    who = np.concatenate([who, who, who[len(made) :]])
+    truth = np.concatenate([made_truth, photos.truth])[who]
+    real = who >= len(made)
+    kind = np.repeat([0, 1, 2], [len(plain), len(spoilt), len(masked)])
     mean = features.mean(axis=0)
     model = LogisticRegression(C=0.1, max_iter=3000)
-    # Both chips of a face are learnt from, or neither.
-    folds = GroupKFold(n_splits=8).split(features, groups=np.arange(2 * count) % count)
+    # All chips of a face are learnt from, or none.
+    folds = GroupKFold(n_splits=8).split(features, groups=who)
     scores = cross_val_predict(
         model, features - mean, truth, cv=list(folds), method="decision_function"
     )
@@ -115,16 +161,17 @@ def main() -> None:
             float(roc_auc_score(truth[part], scores[part])), 3
         )
         for name, part in {
-            "generated": ~real & ~small,
-            "FairFace, mostly hard cases": real & ~small,
-            "the same, small and spoilt": real & small,
+            "generated": ~real & (kind == 0),
+            "FairFace, mostly hard cases": real & (kind == 0),
+            "the same, small and spoilt": real & (kind == 1),
+            "the same in masks": kind == 2,
         }.items()
     }
     figures |= {
         "generated portraits labelled by eye": len(made),
         "of them with glasses": int(made_truth.sum()),
-        "FairFace faces labelled by eye": len(photos),
-        "of those with glasses": int(photo_truth.sum()),
+        "FairFace faces labelled by eye": len(photos.chips),
+        "of those with glasses": int(photos.truth.sum()),
     }
     record("eyewear", path, figures)
     print(figures)
