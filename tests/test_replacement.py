@@ -82,7 +82,7 @@ class Booth:
         if number in self.look_away:
             turn = cv2.Rodrigues(np.array([0, 0.6, 0]))[0]
             mesh = Mesh((mesh.points @ turn.T).astype(np.float32), 1.0)
-        pixels = np.zeros((8, 8, 3), np.uint8)
+        pixels = np.full((1024, 1024, 3), 128, np.uint8)
         return Identity(
             pixels, mesh, np.zeros(512), "male", 30.0, np.eye(128)[0], seed=number, source="test"
         )

@@ -7,6 +7,7 @@ from anonyface.identities.looks import shade_of
 from anonyface.landmarks.iris import true_gap
 from anonyface.landmarks.occlusion import is_masked
 from anonyface.landmarks.pose import estimate_pose, measure_expression
+from anonyface.landmarks.skin import colour_spread
 from anonyface.types import Identity, Look, Mesh
 
 MOST_TURNED = 13.0
@@ -19,8 +20,15 @@ SHUT, OPEN = 0.15, 0.22
 """Gap of the lids over eye width up to which eyes are shut, and from which on they are open."""
 
 
+MIXED_LIGHT = 7.5
+"""Spread of the skin's colour, a*b* units, from which on a portrait is lit in several colours: they
+stay as spots of light. So were 1 in 25; of the 24 with most of it every fourth had such spots."""
+
+
 def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
     """Whether a portrait is near enough to a face in pose and expression to be bent to it.
+
+    Nor may it be lit in several colours: only the smoothest light can be taken off it.
 
     What a mask hides, and lids that are not known, are not compared. Eyes that are shut may get
     open ones: those are closed (`anonyface.swapping.lids`); the other way round nothing helps.
@@ -32,6 +40,8 @@ def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
     """
     portrait = identity.mesh
     if look.eyewear >= WEARS and _other_lenses(look.shade, shade_of(identity.pixels, portrait)):
+        return False
+    if colour_spread(identity.pixels, portrait) > MIXED_LIGHT:
         return False
     old, new = estimate_pose(original.points), estimate_pose(portrait.points)
     if max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)) > MOST_TURNED:

@@ -36,7 +36,7 @@ GUIDE_PX = 160
 EDGE_REACH, EDGE_NOISE = 0.045, 6.0
 """How far an edge may lie from where the network saw it, in sides of the grid's square; grey levels
 of noise that are no edge."""
-CLEAR = (0.2, 0.8)
+CLEAR = (0.3, 0.8)
 """What is surely bare or surely hidden after that, stays so entirely."""
 _SUBPIXEL = 4  # bits of sub-pixel precision of cv2.fillConvexPoly
 

@@ -16,6 +16,8 @@ BARE = np.concatenate([topo.LEFT_CHEEK, topo.RIGHT_CHEEK, np.array([5, 195, 197,
 """Cheeks, bridge and sides of the nose: skin that is bare on nearly everybody."""
 UPPER = np.array([8, 9, 168, 193, 417, 151, 108, 337, 69, 299, 143, 372, 35, 265, 226, 446])
 """Between the brows, forehead, temples: what a medical mask leaves free."""
+ALL_OVER = np.concatenate([BARE, UPPER, topo.CHIN_PATCH])
+"""Skin from the forehead to the chin."""
 FEWEST_POINTS = 4
 """With fewer points in view than that, those that are hidden are believed as well."""
 SKIN_PX = 128
@@ -98,6 +100,35 @@ def face_skin(image: ImageArray, mesh: Mesh) -> SkinModel:
     Raises:
         FaceError: If the face lies outside of the image.
     """
+    return fit_skin(*_shrunk(image, mesh))
+
+
+def colour_spread(image: ImageArray, mesh: Mesh) -> float:
+    """How far the skin's colour is from its median, mean of points all over the face.
+
+    Light of two colours shows in it; L* is not counted, shadows are no other colour.
+
+    Args:
+        image: (H, W, 3) RGB uint8.
+        mesh: The face's mesh in image coordinates.
+
+    Returns:
+        a*b* units.
+
+    Raises:
+        FaceError: If the face lies outside of the image.
+    """
+    lab, small = _shrunk(image, mesh)
+    colours = _at(smooth_lab(lab, small.points), small.points, ALL_OVER)[:, 1:]
+    return float(np.hypot(*(colours - np.median(colours, axis=0)).T).mean())
+
+
+def _shrunk(image: ImageArray, mesh: Mesh) -> tuple[FloatArray, Mesh]:
+    """L*a*b* of a face, (h, w, 3), no larger than `SKIN_PX`, and its mesh in it.
+
+    Raises:
+        FaceError: If the face lies outside of the image.
+    """
     low = np.maximum(np.floor(mesh.points[:, :2].min(axis=0)), 0).astype(int)
     high = np.ceil(mesh.points[:, :2].max(axis=0)).astype(int) + 1
     part = image[low[1] : high[1], low[0] : high[0]]
@@ -107,7 +138,7 @@ def face_skin(image: ImageArray, mesh: Mesh) -> SkinModel:
     size = (max(1, round(part.shape[1] * factor)), max(1, round(part.shape[0] * factor)))
     small = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     shrink = np.array([[factor, 0, -factor * low[0]], [0, factor, -factor * low[1]]])
-    return fit_skin(to_lab(small), mesh.moved(shrink))
+    return to_lab(small), mesh.moved(shrink)
 
 
 def smooth_lab(lab: FloatArray, points: FloatArray) -> FloatArray:
@@ -121,10 +152,15 @@ def smooth_lab(lab: FloatArray, points: FloatArray) -> FloatArray:
     return np.asarray(cv2.blur(lab, (side, side)), dtype=np.float32)
 
 
-def _model(smooth: FloatArray, points: FloatArray, where: topo.Indices) -> SkinModel:
+def _at(smooth: FloatArray, points: FloatArray, where: topo.Indices) -> FloatArray:
+    """(n, 3) colours at some points of a mesh, clamped to the picture."""
     height, width = smooth.shape[:2]
     xy = np.clip(points[where, :2].round(), 0, [width - 1, height - 1]).astype(int)
-    samples = smooth[xy[:, 1], xy[:, 0]]
+    return np.asarray(smooth[xy[:, 1], xy[:, 0]], dtype=np.float32)
+
+
+def _model(smooth: FloatArray, points: FloatArray, where: topo.Indices) -> SkinModel:
+    samples = _at(smooth, points, where)
     centre = np.median(samples, axis=0)
     spread = 1.4826 * np.median(np.abs(samples - centre), axis=0)  # normal-consistent MAD
     spread = np.maximum(spread, FLOOR_LAB) * np.array([SHADOW, 1, 1], dtype=np.float32)

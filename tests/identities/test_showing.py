@@ -179,3 +179,17 @@ def test_dark_lenses_are_dark_in_any_light(
     cheeks: float, eyes: float, eyewear: float, shade: float
 ) -> None:
     assert _shade(cheeks, eyes, eyewear) == pytest.approx(shade)
+
+
+def test_light_of_two_colours_is_not_wanted(mesh: Mesh) -> None:
+    pixels = np.full((1024, 1024, 3), (200, 150, 130), np.float32)
+    pixels *= np.linspace(0.6, 1.2, 1024, dtype=np.float32)[:, None]  # a shadow is no colour
+    middle = float(mesh.points[:, 0].mean())
+    mixed = pixels.copy()
+    mixed[:, : round(middle)] *= (0.8, 0.9, 1.4)  # blue from one side
+    for picture, fits in ((pixels, True), (mixed, False)):
+        image = np.clip(picture, 0, 255).astype(np.uint8)
+        somebody = Identity(
+            image, mesh, np.zeros(512), "male", 30.0, np.eye(128)[0], seed=1, source="t"
+        )
+        assert shows_alike(mesh, LOOK, somebody) is fits
