@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from anonyface.identities.fit import DARK_LENSES, OTHER_LENSES, WEARS
-from anonyface.identities.looks import shade_of
+from anonyface.identities.fit import DARK_LENSES, WEARS
+from anonyface.identities.looks import are_dark, cheek_colours
 from anonyface.landmarks.iris import true_gap
 from anonyface.landmarks.occlusion import is_masked
 from anonyface.landmarks.pose import estimate_pose, measure_expression
@@ -39,8 +39,11 @@ def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
         identity: Whose portrait it is.
     """
     portrait = identity.mesh
-    if look.eyewear >= WEARS and _other_lenses(look.shade, shade_of(identity.pixels, portrait)):
-        return False
+    if look.eyewear >= WEARS:
+        left, right = cheek_colours(identity.pixels, portrait)
+        dark = are_dark(identity.pixels, portrait, float(left[0] + right[0]) / 2)
+        if dark != (look.shade >= DARK_LENSES):
+            return False
     if colour_spread(identity.pixels, portrait) > MIXED_LIGHT:
         return False
     old, new = estimate_pose(original.points), estimate_pose(portrait.points)
@@ -55,11 +58,6 @@ def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
         abs(was.mouth_open - shown.mouth_open) <= MOST_OPEN
         and abs(was.smile - shown.smile) <= MOST_WIDE
     )
-
-
-def _other_lenses(was: float, shown: float) -> bool:
-    """Whether sunglasses became clear ones, or the other way round."""
-    return (was >= DARK_LENSES) != (shown >= DARK_LENSES) and abs(was - shown) > OTHER_LENSES
 
 
 def _eyes(mesh: Mesh, *, least: bool) -> float:
