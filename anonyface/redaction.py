@@ -23,6 +23,7 @@ Cover: TypeAlias = Literal["blur", "pixelate", "solid"]
 GROWTH = 1.25  # detectors box a face from brows to chin; hair line and ears lie up to here
 FEATHER = 0.15  # width of the soft rim outside the ellipse, in radii
 BLUR_CELLS = 6
+SHARE_OF_ALL = 0.02  # weight of the mean of all in a cell, of 1 for a cell that is seen whole
 PIXELATE_CELLS = 8
 MIN_CELL_PX = 4  # a face of a few pixels must not get cells as small as its eyes
 GREY = 128
@@ -93,36 +94,71 @@ def cover(
         raise InputError(f"method must be one of {', '.join(get_args(Cover))}, not {method!r}")
     if pixels.ndim != 3 or pixels.shape[2] != 3 or alpha.shape != pixels.shape[:2]:
         raise ValueError(f"expected (h, w, 3) and (h, w), got {pixels.shape} and {alpha.shape}")
-    cover_pixels = COVERS[method](pixels, rng)
+    return mixed(pixels, COVERS[method](pixels, rng), alpha)
+
+
+def mixed(pixels: ImageArray, covered: FloatArray, alpha: FloatArray) -> ImageArray:
+    """Return a cover laid over a crop; where alpha is 0 the crop stays as it is, bit by bit.
+
+    Args:
+        pixels: (h, w, 3) RGB uint8.
+        covered: (h, w, 3) float32 RGB 0-255.
+        alpha: (h, w) float32 in [0, 1].
+    """
     weight = alpha[..., None]
-    mixed = np.rint(pixels + weight * (cover_pixels - pixels))
-    return np.where(weight > 0, np.clip(mixed, 0, 255), pixels).astype(np.uint8)
+    both = np.rint(pixels + weight * (covered - pixels))
+    return np.where(weight > 0, np.clip(both, 0, 255), pixels).astype(np.uint8)
 
 
-def _means(pixels: ImageArray, cells: int) -> FloatArray:
+def _means(pixels: ImageArray, cells: int, weight: FloatArray | None = None) -> FloatArray:
     """Return mean colours on a coarse grid: (n, m, 3) float32, every cell at least 4 x 4 pixels.
 
     The longer side gets ``cells`` cells and the shorter one fewer, so that a face cut by the image
-    border doesn't get finer cells than a whole one.
+    border doesn't get finer cells than a whole one. With a weight only what has some counts; the
+    mean of all of it fills cells in which there is little.
     """
     height, width = pixels.shape[:2]
     longer = max(height, width)
     rows = max(1, min(round(cells * height / longer), height // MIN_CELL_PX))
     columns = max(1, min(round(cells * width / longer), width // MIN_CELL_PX))
     size_wh = (columns, rows)
-    means = cv2.resize(pixels.astype(np.float32), size_wh, interpolation=cv2.INTER_AREA)
-    return np.asarray(means, np.float32).reshape(rows, columns, 3)
+    part = pixels.astype(np.float32)
+    if weight is not None:
+        part *= weight[..., None]
+    means = cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA).reshape(rows, columns, 3)
+    if weight is not None:
+        shares = cv2.resize(weight, size_wh, interpolation=cv2.INTER_AREA).reshape(rows, columns, 1)
+        of_all = part.sum(axis=(0, 1)) / max(float(weight.sum()), 1e-6)
+        means = (means + SHARE_OF_ALL * of_all) / (shares + SHARE_OF_ALL)
+    return np.asarray(means, np.float32)
 
 
-def _blur(pixels: ImageArray, rng: np.random.Generator) -> FloatArray:
-    """Return 6x6 means, smoothly enlarged, with the crop's own amount of grain."""
+def blurred(
+    pixels: ImageArray,
+    rng: np.random.Generator,
+    *,
+    cells: int = BLUR_CELLS,
+    weight: FloatArray | None = None,
+) -> FloatArray:
+    """Return mean colours, smoothly enlarged, with the crop's own amount of grain.
+
+    Args:
+        pixels: (h, w, 3) RGB uint8.
+        rng: Source of the grain.
+        cells: Means along the longer side.
+        weight: (h, w) float32 in [0, 1]: what of the crop counts; None for all of it.
+
+    Returns:
+        (h, w, 3) float32 RGB 0-255.
+    """
     height, width = pixels.shape[:2]
-    smooth = cv2.resize(_means(pixels, BLUR_CELLS), (width, height), interpolation=cv2.INTER_CUBIC)
-    grain = rng.standard_normal((height, width, 1), np.float32) * np.float32(grain_of(pixels))
+    means = _means(pixels, cells, weight)
+    smooth = cv2.resize(means, (width, height), interpolation=cv2.INTER_CUBIC)
+    grain = rng.standard_normal((height, width, 1), np.float32) * np.float32(_grain(pixels))
     return np.clip(np.asarray(smooth, np.float32) + grain, 0, 255)
 
 
-def grain_of(pixels: ImageArray) -> float:
+def _grain(pixels: ImageArray) -> float:
     """Estimate the standard deviation of the noise in a crop, in grey levels.
 
     Immerkaer, "Fast Noise Variance Estimation" (1996): a filter blind to planes and edges, of
@@ -149,7 +185,7 @@ def _solid(pixels: ImageArray, rng: np.random.Generator) -> FloatArray:
 
 
 COVERS: dict[Cover, Callable[[ImageArray, np.random.Generator], FloatArray]] = {
-    "blur": _blur,
+    "blur": blurred,
     "pixelate": _pixelate,
     "solid": _solid,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import TypeAlias
 
@@ -39,7 +39,8 @@ NEAR_TRIES, FAR_TRIES = 3, 5
 choice, then from all."""
 SHORT_LIST, LONG_LIST = 9, 40
 """Offers among which the near and the far redraws are looked for."""
-Render: TypeAlias = Callable[[Offer], Identity]
+Portrayal: TypeAlias = tuple[Identity, bool]
+"""Somebody with a portrait, and whether it shows what it should."""
 FIRST_CHOICES = 4
 """So many of the best are looked at for one whose portrait shows what was predicted."""
 
@@ -183,11 +184,11 @@ class Replacer:
         subject = self._replaceable(plan)
         crop, mesh, window = cut_crop(out, subject.mesh)
         refusals: list[str] = []
-        known: dict[EncoderName, Reading] = {n: (e, None) for n, e in subject.seen.items()}
+        known: dict[EncoderName, Reading] = {}
         free = [o for o in plan.offers if not self._doubles(o, given.offered)]
-        render = cache(_render)
-        offers = choose_tries(showing_first(free, subject, render), subject.embedding)
-        tries = in_order_of_likeness(offers, subject, render)
+        look_at = cache(partial(portray, subject))
+        offers = choose_tries(showing_first(free, look_at), subject.embedding)
+        tries = in_order_of_likeness(offers, look_at)
         for number, (offer, identity) in enumerate(tries, start=1):
             patch = limit_to_region(self.swapper(crop, mesh, identity), crop, mesh, self.region)
             patch = within(patch, subject.face, crop)
@@ -299,40 +300,42 @@ def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
     return [*offers[:1], *near[:NEAR_TRIES], *far[:FAR_TRIES], *rest][: 1 + NEAR_TRIES + FAR_TRIES]
 
 
-def _render(offer: Offer) -> Identity:
-    return offer.render()
+def portray(original: Subject, offer: Offer) -> Portrayal:
+    """Render the portrait of an offer; say whether it shows what it should.
+
+    Raises:
+        FaceError: If it can't be rendered or looked at.
+    """
+    identity = offer.render()
+    return identity, shows_alike(original.mesh, original.look, identity)
 
 
-def showing_first(
-    offers: Sequence[Offer], original: Subject, render: Render = _render
-) -> list[Offer]:
+def showing_first(offers: Sequence[Offer], look_at: Callable[[Offer], Portrayal]) -> list[Offer]:
     """Return offers, at their head the first of the best few whose portrait shows what it should.
 
     Args:
         offers: Best first.
-        original: The face that is replaced.
-        render: Makes the portrait of an offer.
+        look_at: Renders a portrait, see `portray`.
     """
     for number, offer in enumerate(offers[:FIRST_CHOICES]):
-        if shows_alike(original.mesh, original.look, render(offer)):
+        if look_at(offer)[1]:
             return [offer, *offers[:number], *offers[number + 1 :]]
     return list(offers)
 
 
 def in_order_of_likeness(
-    offers: Sequence[Offer], original: Subject, render: Render = _render
+    offers: Sequence[Offer], look_at: Callable[[Offer], Portrayal]
 ) -> Iterator[tuple[Offer, Identity]]:
     """Render one offer after the other; whose portrait shows something else comes last.
 
     Args:
         offers: In the order of tries.
-        original: The face that is replaced.
-        render: Makes the portrait of an offer.
+        look_at: Renders a portrait, see `portray`.
     """
     others = []
     for offer in offers:
-        identity = render(offer)
-        if shows_alike(original.mesh, original.look, identity):
+        identity, alike = look_at(offer)
+        if alike:
             yield offer, identity
         else:
             others.append((offer, identity))

@@ -96,6 +96,21 @@ def test_of_the_bare_part_only_a_few_numbers_survive(masked: tuple[Image, Subjec
     assert difference.mean() < 3  # of 20 before; the rest is what the grain's estimate differs by
 
 
+def test_eyes_are_covered_though_something_seems_to_lie_before_them(
+    masked: tuple[Image, Subject],
+) -> None:
+    image, subject = masked
+    occlusion, points = subject.mesh.occlusion, subject.mesh.points
+    assert occlusion is not None
+    front = np.zeros((64, 64), np.float32)
+    x, y = (points[topo.LEFT_EYE, :2].mean(axis=0) / 4).round().astype(int)
+    front[y - 2 : y + 3, x - 4 : x + 5] = 1
+    mesh = replace(subject.mesh, occlusion=replace(occlusion, front=front))
+    patch = faceless(Crop(image, np.eye(2, 3)), mesh, rng=np.random.default_rng(0))
+    x, y = points[topo.LEFT_EYE, :2].round().astype(int).T
+    assert patch.alpha[y, x].min() == 1
+
+
 PASSED, FAILED = check("encoder", 0.2), check("encoder", 0.7)
 
 

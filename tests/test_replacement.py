@@ -16,6 +16,7 @@ from anonyface.replacement import (
     SHORT_LIST,
     choose_tries,
     in_order_of_likeness,
+    portray,
     showing_first,
 )
 from anonyface.subjects import Subject
@@ -102,13 +103,13 @@ def test_the_first_of_the_best_few_who_shows_what_is_asked_comes_first(
 ) -> None:
     booth = Booth(meshes[0], look_away)
     some = booth.offers(6)
-    got = showing_first(some, original(meshes[0]))
+    got = showing_first(some, partial(portray, original(meshes[0])))
     assert [some.index(offer) for offer in got] == order
     assert len(booth.rendered) <= FIRST_CHOICES
 
 
 def test_who_shows_something_else_is_tried_last_but_tried(meshes: list[Mesh]) -> None:
     booth = Booth(meshes[0], {0, 2})
-    tries = in_order_of_likeness(booth.offers(4), original(meshes[0]))
+    tries = in_order_of_likeness(booth.offers(4), partial(portray, original(meshes[0])))
     assert [identity.seed for _, identity in tries] == [1, 3, 0, 2]
     assert booth.rendered == [0, 1, 2, 3]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -26,7 +25,7 @@ from anonyface.errors import FaceError
 from anonyface.identities.eyewear import eyewear_features
 from anonyface.identities.generator import Generator
 from anonyface.landmarks.mesh import FaceMesh
-from anonyface.types import Face, FloatArray, ImageArray
+from anonyface.types import FloatArray, ImageArray
 from anonyface.verification.alignment import align_chip
 from anonyface.verification.encoder import DlibEncoder, unit
 from training.fairface import samples
@@ -34,7 +33,7 @@ from training.label import chip_of
 from training.manifest import WEIGHTS, record
 from training.occlusion.canvas import canvas
 from training.occlusion.cloth import WHOLE_CUTS, wear
-from training.occlusion.faces import BOX_SIDE
+from training.occlusion.faces import face_around
 from training.retinaface.degrade import add_noise, blur, compress, relight, shrink
 
 SMALLEST = 0.22
@@ -103,16 +102,12 @@ def photographed(
     fit, chips, masked, truth = FaceMesh(), list[ImageArray](), list[ImageArray](), list[bool]()
     before: tuple[ImageArray, FloatArray] | None = None
     for s in samples(path, rows):
-        side = BOX_SIDE * float(np.hypot(*(s.landmarks[3:].mean(0) - s.landmarks[:2].mean(0)))) / 2
-        middle = s.landmarks.mean(axis=0)
-        face = Face(np.concatenate([middle - side, middle + side]), s.landmarks, 1.0)
         try:
-            points = fit(s.image, [face])[0].points
+            points = fit(s.image, [face_around(s.landmarks)])[0].points
         except FaceError:
             continue
-        other = before or (s.image, points)
         drawn = canvas(s.image, points, rng)
-        wear(drawn, rng, partial(tuple, other), WHOLE_CUTS)
+        wear(drawn, rng, lambda other=before or (s.image, points): other, WHOLE_CUTS)
         before = s.image, points
         chips.append(s.chip)
         masked.append(

@@ -49,12 +49,12 @@ FAR_OLDER = 2.0
 """Tolerances of age beyond which a nobody is too old for the child asked, whatever else fits: 6
 years for a child of 5. A cover is better."""
 WEARS = 0.6
-"""Who seems to wear glasses from here on gets a nobody who does. Of 900 people of lfw-dev that were
-looked at, 14 of the 16 who read as 0.6 to 0.7 wore some, 8 of 12 from 0.5 on, 4 of 12 from 0.4 on;
-below, more faces of groups-dev were covered for being recognised than got their glasses back."""
+"""Who seems to wear glasses from here on gets a nobody who does. Of 97 people of
+lfw-dev and groups-dev who read as 0.25 to 0.75 and were looked at, about half from 0.5 to 0.6 wore
+some; below, more faces of groups-dev were covered for being recognised than got theirs back."""
 DARK_LENSES, DARK_TOLERANCE = 50.0, 2.0
-"""Shade from which on glasses are taken for sunglasses, L* units: they were for 3 of 4 people, and
-for 2 of 8 between 45 and 50. How much lighter a nobody's may be then: eyes shown instead of dark
+"""Shade of sunglasses, L* units: `looks.LookReader` says no less of dark ones and less of all
+others. How much lighter a nobody's may be then: eyes shown instead of dark
 lenses are seen at once, and of all who wear glasses 1 in 15 wears dark ones."""
 OTHER_LENSES, LENS_TOLERANCE = 10.0, 5.0
 """How much darker or lighter the glasses of all others may be than the original's: beyond, clear

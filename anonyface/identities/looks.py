@@ -28,6 +28,8 @@ AROUND_EYE, LIGHTEST, DARK_SHARE = 1.3, 85, 0.45
 """What is looked at behind glasses: the eye's outline, so many times as wide; the percentile of its
 L*; and the share of the cheeks' L* below which the glasses are dark. Of 160 people of the pool who
 wear some, 50 of the 56 below it wore dark ones, and 2 of the 104 above."""
+APART = 5.0
+"""How far from the limit between them, L* units, the shades of clear and dark glasses are kept."""
 READ_PX = 128
 """Side of the chip as the network of gender, age and group reads it."""
 
@@ -225,7 +227,7 @@ def _shade(measured: float, eyewear: float, *, dark: bool) -> float:
     """
     if eyewear < WEARS:
         return measured
-    return max(measured, DARK_LENSES + 5) if dark else min(measured, DARK_LENSES - 5)
+    return max(measured, DARK_LENSES + APART) if dark else min(measured, DARK_LENSES - APART)
 
 
 def _eyes_open(mesh: Mesh, seen: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anonyface.identities.fit import DARK_LENSES, WEARS
-from anonyface.identities.looks import are_dark, cheek_colours
+from anonyface.identities.looks import CLOSED, are_dark, cheek_colours
 from anonyface.landmarks.iris import true_gap
 from anonyface.landmarks.occlusion import is_masked
 from anonyface.landmarks.pose import estimate_pose, measure_expression
@@ -16,8 +16,8 @@ those given out without a look at them."""
 MOST_OPEN, MOST_WIDE = 0.13, 0.11
 """The same for the gap of the lips over the mouth's width, and for that over the distance of the
 eyes' outer corners."""
-SHUT, OPEN = 0.15, 0.22
-"""Gap of the lids over eye width up to which eyes are shut, and from which on they are open."""
+OPEN = 0.22
+"""Gap of the lids over eye width from which on eyes are open."""
 
 
 MIXED_LIGHT = 7.5
@@ -37,6 +37,9 @@ def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
         original: Mesh of the face that is replaced.
         look: What was read off it.
         identity: Whose portrait it is.
+
+    Raises:
+        FaceError: If the portrait's mesh lies outside of it.
     """
     portrait = identity.mesh
     if look.eyewear >= WEARS:
@@ -49,7 +52,7 @@ def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
     old, new = estimate_pose(original.points), estimate_pose(portrait.points)
     if max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)) > MOST_TURNED:
         return False
-    if _eyes(original, least=True) > OPEN and _eyes(portrait, least=False) < SHUT:
+    if min(_gaps(original), default=0.0) > OPEN and max(_gaps(portrait), default=1.0) < CLOSED:
         return False
     if is_masked(original):
         return True
@@ -60,8 +63,6 @@ def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
     )
 
 
-def _eyes(mesh: Mesh, *, least: bool) -> float:
-    """Gap over width of the eye that is open less, or more; NaN if the lids are not known."""
-    if mesh.lids is None:
-        return float("nan")
-    return (min if least else max)(true_gap(lids) for lids in mesh.lids)
+def _gaps(mesh: Mesh) -> list[float]:
+    """Gap over width of both eyes; none if the lids are not known."""
+    return [] if mesh.lids is None else [true_gap(lids) for lids in mesh.lids]

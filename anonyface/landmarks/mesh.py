@@ -58,33 +58,33 @@ class FaceMesh:
         Raises:
             FaceError: If a face's landmarks span no area.
         """
-        squares = [_square_from_face(face) for face in faces]
-        meshes = self._fit(image, squares)
-        meshes = self._fit(image, [_square_from_points(m.points) for m in meshes])
-        meshes = [
-            self._brought_back(image, mesh, face) if has_strayed(mesh, face) else mesh
-            for mesh, face in zip(meshes, faces, strict=True)
-        ]
         everybody = [*faces, *others]
         return [
-            self._parted(image, mesh, face, [f for f in everybody if f is not face])
-            for mesh, face in zip(meshes, faces, strict=True)
+            self._of_one(image, face, [f for f in everybody if f is not face]) for face in faces
         ]
+
+    def _of_one(self, image: ImageArray, face: Face, others: Sequence[Face]) -> Mesh:
+        mesh = self._twice(image, face)
+        if has_strayed(mesh, face):
+            mesh = self._brought_back(image, mesh, face)
+        touched = [other for other in others if _reaches_over(mesh, other)]
+        return self._parted(image, mesh, face, touched) if touched else mesh
+
+    def _twice(self, image: ImageArray, face: Face, *, without: Sequence[Face] = ()) -> Mesh:
+        """Fit in the face's square, then in that around the result."""
+        (first,) = self._fit(image, [_square_from_face(face)], without=without)
+        return self._fit(image, [_square_from_points(first.points)], without=without)[0]
 
     def _brought_back(self, image: ImageArray, mesh: Mesh, face: Face) -> Mesh:
         """The nearest of several fits, one that has not strayed if there is any."""
         others = self._fit(image, [_square_from_face(face, factor) for factor in OTHER_FACTORS])
         return min([mesh, *others], key=lambda m: (has_strayed(m, face), _deviation(m, face)))
 
-    def _parted(self, image: ImageArray, mesh: Mesh, face: Face, others: Sequence[Face]) -> Mesh:
-        """The mesh, or a nearer one where it reached over others, who are painted over for it."""
-        touched = [other for other in others if _reaches_over(mesh, other)]
-        if not touched:
-            return mesh
-        again = self._fit(image, [_square_from_face(face)], without=touched)
-        again = self._fit(image, [_square_from_points(again[0].points)], without=touched)
-        surer = again[0].presence >= min(SURE_PRESENCE, mesh.presence)
-        return again[0] if surer and _deviation(again[0], face) < _deviation(mesh, face) else mesh
+    def _parted(self, image: ImageArray, mesh: Mesh, face: Face, touched: Sequence[Face]) -> Mesh:
+        """A mesh that reached over others, or a nearer one with those painted over."""
+        again = self._twice(image, face, without=touched)
+        sure = again.presence >= min(SURE_PRESENCE, mesh.presence)
+        return again if sure and _deviation(again, face) < _deviation(mesh, face) else mesh
 
     def _fit(
         self,

@@ -56,13 +56,14 @@ def clear_hair(
     Returns:
         The new face without, (h, w, 3) float32, and the likelihood of its skin, (h, w) float32.
     """
-    zone = _zone(placed, regions, width, glasses=glasses)
+    free = _apart_from_features(placed, regions, width)
+    forehead = free * _above(placed, free.shape, width, glasses=True)
+    zone = forehead if glasses else free * _above(placed, free.shape, width, glasses=False)
     reach = 2 * max(1, round(RIM * width)) + 1
     solid = cv2.erode(skin, np.ones((reach, reach), np.uint8))
     hair = (1 - np.asarray(solid)) * zone
     factor = min(1.0, WORK_PX / width)
     size = (max(1, round(new.shape[1] * factor)), max(1, round(new.shape[0] * factor)))
-    forehead = _zone(placed, regions, width, glasses=True)
     if not glasses:
         forehead = np.maximum(forehead, zone * _beside_eyes(placed, regions.edge.shape))
     small, weight, above = (
@@ -131,8 +132,8 @@ def _beside_eyes(placed: FloatArray, shape_hw: tuple[int, ...]) -> FloatArray:
     return np.asarray((place < 0) | (place > 1), dtype=np.float32)
 
 
-def _zone(placed: FloatArray, regions: Regions, width: float, *, glasses: bool) -> FloatArray:
-    """(h, w) float32: 1 where nothing but skin is expected, from the forehead to the nose."""
+def _apart_from_features(placed: FloatArray, regions: Regions, width: float) -> FloatArray:
+    """(h, w) float32: 1 on the face but for eyes, brows and nose."""
     shape = regions.edge.shape
     features = np.zeros(shape, dtype=np.uint8)
     for outline in (*_EYES, _NOSE):
@@ -140,12 +141,18 @@ def _zone(placed: FloatArray, regions: Regions, width: float, *, glasses: bool) 
         features |= fill_polygon(np.asarray(hull, np.float32), shape)
     away = cv2.distanceTransform(255 - features, cv2.DIST_L2, 3)
     free = smoothstep(np.asarray(away / max(1.0, MARGIN * width) - 1, dtype=np.float32))
+    return np.asarray(free * (regions.edge > 0), dtype=np.float32)
+
+
+def _above(
+    placed: FloatArray, shape_hw: tuple[int, ...], width: float, *, glasses: bool
+) -> FloatArray:
+    """(h, w) float32: 1 from the forehead down to the nose, or to the brows if glasses are worn."""
     top, chin = (placed[_PLACES[i]].astype(np.float64) for i in (topo.FOREHEAD_TOP, topo.CHIN))
     down = (chin - top) / max(float(np.hypot(*(chin - top))), 1e-6)
-    y, x = np.mgrid[: shape[0], : shape[1]]
+    y, x = np.mgrid[: shape_hw[0], : shape_hw[1]]
     depth = x * down[0] + y * down[1]
     lowest = [98, 327] if not glasses else [*topo.LEFT_BROW[:10:2], *topo.RIGHT_BROW[:10:2]]
     levels = placed[[_PLACES[int(i)] for i in lowest]] @ down
     level = levels.mean() if not glasses else levels.min()
-    above = smoothstep(((level - depth) / max(1.0, MARGIN * width)).astype(np.float32))
-    return np.asarray(free * above * (regions.edge > 0), dtype=np.float32)
+    return smoothstep(((level - depth) / max(1.0, MARGIN * width)).astype(np.float32))

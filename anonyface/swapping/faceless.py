@@ -1,7 +1,8 @@
 """A face without features: the cover of who wears a mask and can by nobody be replaced.
 
-It ends where the face ends, and what lies in front of it stays: masks, hands, hats. Of the face
-less survives than of any blurred cover, see `anonyface.redaction`.
+It ends where the face ends, and what lies in front of it stays: masks, hands, hats; but not what
+seems to lie before eyes and brows, by which people are known above a mask. Of the face less
+survives than of any blurred cover, see `anonyface.redaction`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,15 @@ import numpy as np
 from anonyface.errors import FaceError
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.occlusion import hidden_part, is_masked
-from anonyface.redaction import MIN_CELL_PX, grain_of
-from anonyface.swapping.mask import build_regions, face_width, fill_polygon, leave
-from anonyface.types import Crop, FloatArray, Mesh, Patch
+from anonyface.redaction import blurred, mixed
+from anonyface.swapping.mask import (
+    EYES_AND_BROWS,
+    build_regions,
+    face_width,
+    fill_polygon,
+    leave,
+)
+from anonyface.types import Crop, Mesh, Patch
 
 CELLS = 4
 """Mean colours along the longer side: shading, and nothing of eyes or mouth."""
@@ -22,8 +29,6 @@ GROWTH = 1.02
 """The mesh's outline lies inside of the face's."""
 FEATHER = 0.06
 """Blur of the cover's outer edge, in face widths; what lies in front has edges of its own."""
-SHARE_OF_ALL = 0.02
-"""Weight of the colour of the whole face in a cell: what fills cells in which no face is seen."""
 
 
 def faceless(crop: Crop, mesh: Mesh, *, rng: np.random.Generator) -> Patch:
@@ -45,39 +50,14 @@ def faceless(crop: Crop, mesh: Mesh, *, rng: np.random.Generator) -> Patch:
     inside = fill_polygon(middle + (outline - middle) * np.float32(GROWTH), shape)
     sigma = max(0.8, FEATHER * face_width(points))
     soft = cv2.GaussianBlur(inside, (0, 0), sigma).astype(np.float32) / 255
-    alpha = np.maximum(soft, inside > 0) * (1 - hidden)
+    eyes = cv2.convexHull(points[EYES_AND_BROWS, :2])[:, 0]
+    hidden = np.where(fill_polygon(np.asarray(eyes, np.float32), shape) > 0, 0, hidden)
+    alpha = (np.maximum(soft, inside > 0) * (1 - hidden)).astype(np.float32)
     if not np.any(alpha > 0.5):
         raise FaceError("no part of the face lies inside the image", stage="swapping")
     rows, columns = (np.flatnonzero((alpha > 0).any(axis=axis)) for axis in (1, 0))
     window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    old = crop.pixels[window].astype(np.float32)
-    plain = _few_colours(old, alpha[window])
-    plain += rng.standard_normal((*plain.shape[:2], 1), np.float32) * np.float32(
-        grain_of(crop.pixels[window])
-    )
+    old, part = crop.pixels[window], alpha[window]
     pixels = crop.pixels.copy()
-    mixed = np.rint(old + alpha[window][..., None] * (np.clip(plain, 0, 255) - old))
-    pixels[window] = np.clip(mixed, 0, 255).astype(np.uint8)
-    return Patch(pixels, alpha.astype(np.float32))
-
-
-def _few_colours(pixels: FloatArray, weight: FloatArray) -> FloatArray:
-    """(h, w, 3) float32: means of coarse cells, smoothly enlarged; of what has weight alone.
-
-    Args:
-        pixels: (h, w, 3) float32.
-        weight: (h, w) float32 in [0, 1].
-    """
-    height, width = weight.shape
-    longer = max(height, width)
-    rows, columns = (
-        max(1, min(round(CELLS * side / longer), side // MIN_CELL_PX)) for side in (height, width)
-    )
-    part = weight[..., None]
-    mean = (pixels * part).sum(axis=(0, 1)) / max(float(weight.sum()), 1e-6)
-    size_wh = (columns, rows)
-    sums = cv2.resize(pixels * part, size_wh, interpolation=cv2.INTER_AREA)
-    shares = cv2.resize(weight, size_wh, interpolation=cv2.INTER_AREA).reshape(rows, columns, 1)
-    cells = (sums.reshape(rows, columns, 3) + SHARE_OF_ALL * mean) / (shares + SHARE_OF_ALL)
-    smooth = cv2.resize(cells.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(smooth, np.float32).reshape(height, width, 3)
+    pixels[window] = mixed(old, blurred(old, rng, cells=CELLS, weight=part), part)
+    return Patch(pixels, alpha)

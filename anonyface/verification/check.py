@@ -140,6 +140,8 @@ class Verifier:
         """
         face = subject.face
         known = {} if known is None else known
+        for name, embedding in subject.seen.items():
+            known.setdefault(name, (embedding, None))
         moved = face.landmarks + crop.matrix[:, 2].astype(np.float32)
         judges = self.judges
         known[judges[0].name] = subject.embedding, subject.recognised

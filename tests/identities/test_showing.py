@@ -25,10 +25,9 @@ from anonyface.landmarks.pose import measure_expression
 from anonyface.types import FloatArray, Identity, Look, Mesh, Occlusion
 from anonyface.verification.encoder import DlibEncoder
 
-LOOK = Look(
-    p_female=0.5, age=30, skin_tone=40, yaw=0, pitch=0, roll=0, mouth_open=0, smile=0.5,
-    eyes_open=0.3, side_light=0, eyewear=0, shade=20, beard=0, groups=(1, 0, 0, 0, 0, 0, 0),
-)  # fmt: skip
+from ..test_subjects import LOOK as ANYBODY
+
+LOOK = replace(ANYBODY, shade=20.0)
 LOWER_LIP = np.array([14, 87, 178, 88, 95, 317, 402, 318, 324])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -56,42 +56,11 @@ def test_the_less_sure_a_mesh_the_nearer_it_must_lie(
     assert has_strayed(off_by(mesh, face, share, presence), face) is strayed
 
 
-class Strays(FaceMesh):
-    """Strays at first; then finds what it is told to."""
+class Told(FaceMesh):
+    """Finds what it is told to, in so many squares and without some faces."""
 
-    def __init__(self, first: Mesh, others: Sequence[Mesh]) -> None:
-        self.first, self.others, self.fits = first, list(others), 0
-
-    def _fit(
-        self,
-        image: Image,
-        squares: Sequence[NDArray[np.float64]],
-        *,
-        without: Sequence[Face] = (),
-    ) -> list[Mesh]:
-        self.fits += len(squares)
-        return self.others if len(squares) > 1 else [self.first]
-
-
-def test_a_strayed_mesh_is_brought_back(mesh: Mesh, face: Face) -> None:
-    strayed = off_by(mesh, face, 0.4, 1.0)
-    near, nearer_but_unsure = off_by(mesh, face, 0.15, 0.9), off_by(mesh, face, 0.12, 0.0)
-    fitter = Strays(strayed, [off_by(mesh, face, 0.3, 1.0), nearer_but_unsure, near])
-    assert fitter(BLANK, [face]) == [near]
-    assert fitter.fits == 2 + len(OTHER_FACTORS)
-
-
-def test_a_mesh_that_fits_is_left_alone(mesh: Mesh, face: Face) -> None:
-    fitter = Strays(mesh, [])
-    assert fitter(BLANK, [face]) == [mesh]
-    assert fitter.fits == 2
-
-
-class Reaches(FaceMesh):
-    """Is stretched over two faces as long as it sees both."""
-
-    def __init__(self, stretched: Mesh, alone: Mesh) -> None:
-        self.stretched, self.alone = stretched, alone
+    def __init__(self, find: Callable[[int, Sequence[Face]], list[Mesh]]) -> None:
+        self.find, self.fits = find, 0
         self.without: list[Face] = []
 
     def _fit(
@@ -101,8 +70,33 @@ class Reaches(FaceMesh):
         *,
         without: Sequence[Face] = (),
     ) -> list[Mesh]:
+        self.fits += len(squares)
         self.without += without
-        return [self.alone if without else self.stretched] * len(squares)
+        return self.find(len(squares), without)
+
+
+def strays(first: Mesh, others: Sequence[Mesh]) -> Told:
+    """Strays at first; then finds others."""
+    return Told(lambda count, _: list(others) if count > 1 else [first])
+
+
+def reaches(stretched: Mesh, alone: Mesh) -> Told:
+    """Is stretched over two faces as long as it sees both."""
+    return Told(lambda count, without: [alone if without else stretched] * count)
+
+
+def test_a_strayed_mesh_is_brought_back(mesh: Mesh, face: Face) -> None:
+    strayed = off_by(mesh, face, 0.4, 1.0)
+    near, nearer_but_unsure = off_by(mesh, face, 0.15, 0.9), off_by(mesh, face, 0.12, 0.0)
+    fitter = strays(strayed, [off_by(mesh, face, 0.3, 1.0), nearer_but_unsure, near])
+    assert fitter(BLANK, [face]) == [near]
+    assert fitter.fits == 2 + len(OTHER_FACTORS)
+
+
+def test_a_mesh_that_fits_is_left_alone(mesh: Mesh, face: Face) -> None:
+    fitter = strays(mesh, [])
+    assert fitter(BLANK, [face]) == [mesh]
+    assert fitter.fits == 2
 
 
 def beside(face: Face, share: float) -> Face:
@@ -121,7 +115,7 @@ def stretched(mesh: Mesh) -> Mesh:
 
 def test_a_mesh_over_two_faces_is_fitted_without_the_other(mesh: Mesh, face: Face) -> None:
     other = beside(face, 0.5)
-    fitter = Reaches(stretched(mesh), mesh)
+    fitter = reaches(stretched(mesh), mesh)
     assert fitter(BLANK, [face], others=[other]) == [mesh]
     assert fitter.without == [other, other]
     assert not has_strayed(stretched(mesh), face)  # nothing else would have noticed
@@ -129,13 +123,13 @@ def test_a_mesh_over_two_faces_is_fitted_without_the_other(mesh: Mesh, face: Fac
 
 def test_without_the_other_it_must_come_nearer(mesh: Mesh, face: Face) -> None:
     wide, worse = stretched(mesh), off_by(mesh, face, 0.3, 1.0)
-    assert Reaches(wide, worse)(BLANK, [face], others=[beside(face, 0.5)]) == [wide]
+    assert reaches(wide, worse)(BLANK, [face], others=[beside(face, 0.5)]) == [wide]
     unsure = Mesh(mesh.points, 0.0)
-    assert Reaches(wide, unsure)(BLANK, [face], others=[beside(face, 0.5)]) == [wide]
+    assert reaches(wide, unsure)(BLANK, [face], others=[beside(face, 0.5)]) == [wide]
 
 
 def test_faces_apart_are_left_alone(mesh: Mesh, face: Face) -> None:
-    fitter = Reaches(mesh, stretched(mesh))
+    fitter = reaches(mesh, stretched(mesh))
     assert fitter(BLANK, [face], others=[beside(face, 1.5)]) == [mesh]
     assert not fitter.without
 

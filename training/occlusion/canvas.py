@@ -139,6 +139,23 @@ def bulging(canvas: Canvas, matte: FloatArray) -> FloatArray:
     return np.asarray(0.6 + 0.5 * cv2.GaussianBlur(matte, (0, 0), 0.08 * canvas.width), np.float32)
 
 
+def uneven(
+    canvas: Canvas, rng: np.random.Generator, most: float, finest: int, *, fewest: int = 2
+) -> FloatArray:
+    """(h, w) the shading of something that is not flat, by up to ``most`` about 1.
+
+    Args:
+        canvas: The face.
+        rng: Randomness.
+        most: Largest spread of its lightness.
+        finest: Bumps along a side at most, less one.
+        fewest: At least.
+    """
+    cells = rng.normal(1, rng.uniform(0, most), tuple(rng.integers(fewest, finest, 2)))
+    large = cv2.resize(cells.astype(np.float32), canvas.hw[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(large, 0.2, 1.6), np.float32)
+
+
 def target(canvas: Canvas, rng: np.random.Generator, spread: float = 0.08) -> Vector:
     """(2,) a place on the face, off by some face widths."""
     return canvas.at(int(rng.choice(TARGETS))) + rng.normal(0, spread, 2) * canvas.width

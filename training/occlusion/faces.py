@@ -84,14 +84,19 @@ def surely_bare(pixels: ImageArray, points: FloatArray) -> BoolArray:
     return np.asarray((regions.edge > 1) & (skin | lower | (regions.core > 0.5)))
 
 
+def face_around(landmarks: FloatArray) -> Face:
+    """A sure face of which only the (5, 2) landmarks x y are known, in pixels."""
+    side = BOX_SIDE * float(np.hypot(*(landmarks[3:].mean(0) - landmarks[:2].mean(0)))) / 2
+    middle = landmarks.mean(axis=0)
+    return Face(np.concatenate([middle - side, middle + side]), landmarks, 1.0)
+
+
 def _fit(read: chips.Chips, folder: Path) -> None:
     """Write what was fitted; "numbers" last, which says that all is there."""
     mesh, points, bare, numbers = FaceMesh(threads=1), [], [], []
     for number in tqdm(range(len(read.rows)), desc="meshes", unit="face", mininterval=10):
         pixels, marks = np.asarray(read.pixels[number]), np.asarray(read.landmarks[number])
-        side = BOX_SIDE * float(np.hypot(*(marks[3:].mean(0) - marks[:2].mean(0)))) / 2
-        middle = marks.mean(axis=0)
-        face = Face(np.concatenate([middle - side, middle + side]), marks, 1.0)
+        face = face_around(marks)
         try:
             (found,) = mesh(pixels, [face])
         except FaceError:

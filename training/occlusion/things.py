@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from anonyface.landmarks import topology as topo
-from training.occlusion.canvas import Canvas, Donor, bulging, lay, softness, target
+from training.occlusion.canvas import Canvas, Donor, bulging, lay, softness, target, uneven
 from training.occlusion.hands import arm, grip, hand
 from training.occlusion.shapes import bezier, ellipse, fill, line, rounded, turned
 from training.occlusion.textures import any_colour, surface
@@ -106,8 +106,7 @@ def banner(canvas: Canvas, rng: np.random.Generator, donor: Donor) -> None:
         far = into * rng.uniform(0.15, 0.5) * width
     outline = np.concatenate([edge, edge[::-1] + far])
     matte = fill(outline, hw, softness(canvas, rng))
-    cells = rng.normal(1, rng.uniform(0, 0.2), tuple(rng.integers(2, 14, 2))).astype(np.float32)
-    relief = np.clip(cv2.resize(cells, hw[::-1], interpolation=cv2.INTER_CUBIC), 0.2, 1.6)
+    relief = uneven(canvas, rng, 0.2, 14)
     lay(canvas, surface(any_colour(rng), hw, rng, donor), matte, rng, relief)
     if rng.random() < 0.3:
         tips = at + (along * rng.normal(0, 0.3) + into * 0.1) * width
@@ -165,13 +164,17 @@ def strands(canvas: Canvas, rng: np.random.Generator, donor: Donor) -> None:
         canvas.put(canvas.light[..., None] * tone, matte, "front")
 
 
+BRIM_AT = {10: 0.25, 151: 0.25, 9: 0.2, 8: 0.2, 168: 0.1}
+"""Points of the mesh from the hair line to between the eyes, and how often a brim ends there."""
+
+
 def brim(canvas: Canvas, rng: np.random.Generator, donor: Donor) -> None:
     """The brim of a hat or cap, or the edge of a hood, and its shadow on what is below."""
     width, hw = canvas.width, canvas.hw
     across = canvas.at(454) - canvas.at(234)
     across = across / max(float(np.hypot(*across)), 1e-6)
     down = np.array([-across[1], across[0]])
-    low = canvas.at(int(rng.choice([10, 151, 9, 8, 168], p=[0.25, 0.25, 0.2, 0.2, 0.1])))
+    low = canvas.at(int(rng.choice(list(BRIM_AT), p=list(BRIM_AT.values()))))
     sag, tilt = rng.uniform(-0.12, 0.15), rng.normal(0, 0.1)
     steps = np.linspace(-1, 1, 21) * rng.uniform(0.5, 0.9)
     heights = sag * (1 - (steps / np.abs(steps).max()) ** 2) + tilt * steps
@@ -185,8 +188,7 @@ def brim(canvas: Canvas, rng: np.random.Generator, donor: Donor) -> None:
     if rng.random() < 0.7:
         offset = down * rng.uniform(0.05, 0.3) * width
         canvas.shade(matte, rng.uniform(0.2, 0.7), (float(offset[0]), float(offset[1])))
-    cells = rng.normal(1, rng.uniform(0, 0.15), tuple(rng.integers(2, 14, 2))).astype(np.float32)
-    relief = np.clip(cv2.resize(cells, hw[::-1], interpolation=cv2.INTER_CUBIC), 0.2, 1.6)
+    relief = uneven(canvas, rng, 0.15, 14)
     lay(canvas, surface(any_colour(rng), hw, rng, donor), matte, rng, relief)
 
 
@@ -204,8 +206,7 @@ def eye_mask(canvas: Canvas, rng: np.random.Generator, donor: Donor) -> None:
         centre = lids.mean(axis=0)
         hole = centre + rounded((lids - centre) * rng.uniform([1.1, 1.4], [1.4, 2.4]), 2)
         matte = matte * (1 - fill(hole, canvas.hw, soft))
-    cells = rng.normal(1, rng.uniform(0, 0.3), tuple(rng.integers(4, 40, 2))).astype(np.float32)
-    relief = np.clip(cv2.resize(cells, canvas.hw[::-1], interpolation=cv2.INTER_CUBIC), 0.2, 1.6)
+    relief = uneven(canvas, rng, 0.3, 40, fewest=4)
     lay(canvas, surface(any_colour(rng), canvas.hw, rng, donor), matte, rng, relief)
 
 
