@@ -121,13 +121,17 @@ def test_the_original_is_read_once_for_all_tries(scene: Image, subjects: list[Su
     # A first judge whom everybody passes, so that the second is asked.
     lenient = dataclasses.replace(first, similarity=lambda a, b: np.float32(-1))
     verifier = Verifier([lenient, dataclasses.replace(second, encoder=counting)])
+    unread = dataclasses.replace(subjects[0], seen={})
     known: dict[EncoderName, Reading] = {}
     for _ in range(2):
-        patch, crop = patch_of(scene, subjects[0])
-        verdict = verifier(scene, subjects[0], patch, crop, known=known)
+        patch, crop = patch_of(scene, unread)
+        verdict = verifier(scene, unread, patch, crop, known=known)
         assert [c.passed for c in verdict.checks] == [True, False]
     assert sum(image is scene for image in asked) == 1
     assert len(asked) == 3
+    asked.clear()  # nor is it read again where it was read before
+    verifier(scene, subjects[0], *patch_of(scene, subjects[0]))
+    assert not any(image is scene for image in asked)
 
 
 def test_the_second_encoder_sees_the_face_alone(scene: Image, faces: list[Face]) -> None:
