@@ -299,11 +299,13 @@ class Offer:
         render: Makes the portrait.
         resemblance: How like the original it is expected to be found, for comparison with other
             offers of the same request: the lower, the less. NaN where its source does not tell.
+        fitting: Whether all that was asked was heeded; False for who is offered in want of others.
     """
 
     embedding: FloatArray
     render: Callable[[], Identity]
     resemblance: float = float("nan")
+    fitting: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(

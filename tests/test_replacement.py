@@ -1,115 +1,164 @@
-"""Which of those who are offered are tried, and in which order."""
+"""Who of those who are tried is put on."""
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
-import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from anonyface.landmarks.mesh import five_points
-from anonyface.replacement import (
-    FAR_TRIES,
-    FIRST_CHOICES,
-    NEAR_TRIES,
-    SHORT_LIST,
-    choose_tries,
-    in_order_of_likeness,
-    portray,
-    showing_first,
-)
-from anonyface.subjects import Subject
-from anonyface.types import Face, Identity, Mesh, Offer
+from anonyface.errors import FaceError
+from anonyface.replacement import CLEARLY_GONE, CLOSE_CALLS, Given, Plan, Replacer
+from anonyface.result import Check, FaceOutcome
+from anonyface.types import Crop, Identity, Mesh, Offer, Patch
+from anonyface.verification.check import Verdict
+from anonyface.verification.signature import Signature
 
-from .test_subjects import LOOK
+from .test_tries import original
 
-ORIGINAL = np.eye(1, 128, dtype=np.float32)[0]
-ALL = 1 + NEAR_TRIES + FAR_TRIES
+Image = NDArray[np.uint8]
+LIMIT = 0.5
+NOBODY = np.zeros((0, 128), np.float32)
 
 
-def never() -> Identity:
-    raise AssertionError("choosing must not render")
+class Paint:
+    """A swapper that paints faces in a grey of their own; some can't be put on."""
+
+    def __init__(self, failing: set[int]) -> None:
+        self.failing, self.painted = failing, list[int]()
+
+    def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
+        if identity.seed in self.failing:
+            raise FaceError("no way", stage="swapping")
+        self.painted.append(identity.seed)
+        grey = np.full_like(crop.pixels, identity.seed)
+        return Patch(grey, np.ones(grey.shape[:2], np.float32))
 
 
-def offers(resemblances: list[float], *, told: bool = True) -> list[Offer]:
-    """Offers that resemble the original so much; told, or to be seen by their embedding alone."""
-    angles = np.arccos(resemblances)
-    embeddings = np.zeros((len(angles), 128), np.float32)
-    embeddings[:, 0], embeddings[:, 1] = np.cos(angles), np.sin(angles)
-    said = resemblances if told else [float("nan")] * len(angles)
-    return [Offer(e, never, r) for e, r in zip(embeddings, said, strict=True)]
+class Say:
+    """A verifier that finds the new faces so similar to the original, by their greys."""
+
+    def __init__(self, similarities: list[float]) -> None:
+        self.similarities = similarities
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Verdict:
+        patch: Patch = args[2]
+        grey = int(np.median(patch.pixels[patch.alpha > 0.9]))
+        check = Check("encoder", 0.99, self.similarities[grey], LIMIT, 0.01)
+        return Verdict((check,), Signature(np.eye(128, dtype=np.float32)[grey], None))
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_the_best_fit_first_then_the_least_similar_near_then_far(told: bool) -> None:
-    some = offers(np.random.default_rng(0).permutation(np.linspace(0, 0.9, 40)).tolist(), told=told)
-    tries = choose_tries(some, ORIGINAL)
-    assert len(tries) == ALL
-    assert tries[0] is some[0]
-    near, far = tries[1 : 1 + NEAR_TRIES], tries[1 + NEAR_TRIES :]
-    for chosen, group in ((near, some[1:SHORT_LIST]), (far, some[SHORT_LIST:])):
-        values = [float(o.embedding @ ORIGINAL) for o in chosen]
-        assert values == sorted(float(o.embedding @ ORIGINAL) for o in group)[: len(values)]
+def put_on(
+    photo: Image,
+    mesh: Mesh,
+    similarities: list[float],
+    *,
+    other: set[int] | None = None,
+    lesser: set[int] | None = None,
+    failing: set[int] | None = None,
+) -> tuple[FaceOutcome, Paint, Given]:
+    """Try people who come out so similar.
+
+    ``other`` show something else than was asked, ``lesser`` are offered in want of others.
+    """
+    subject = original(mesh)
+    swapper, given = Paint(failing or set()), Given()
+
+    def offer(number: int) -> Offer:
+        pixels = np.zeros((256, 256, 3), np.uint8)
+        row = np.eye(128, dtype=np.float32)[number]
+        one = Identity(pixels, mesh, np.zeros(512), "male", 30.0, row, seed=number, source="test")
+        fitting = number not in (lesser or set())
+        return Offer(row, lambda: one, number / 100, fitting)  # tried in turn
+
+    replacer = Replacer(verifier=Say(similarities), protected=NOBODY, swapper=swapper)  # type: ignore[arg-type]
+    replacer.shows_alike = lambda mesh, look, identity: identity.seed not in (other or set())  # type: ignore[assignment]
+    offers = tuple(offer(number) for number in range(len(similarities)))
+    out = photo.copy()
+    outcome = replacer(out, photo, Plan(subject, offers), given)
+    middle = mesh.points[:, :2].mean(axis=0).round().astype(int)
+    assert outcome.identity is not None
+    assert out[middle[1], middle[0]].tolist() == [outcome.identity.seed] * 3
+    assert [int(signature.whole.argmax()) for signature in given.worn] == [outcome.identity.seed]
+    return outcome, swapper, given
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, ALL, SHORT_LIST + 2])
-def test_of_few_none_is_left_out_and_none_comes_twice(count: int) -> None:
-    some = offers(np.linspace(0.9, 0, count).tolist())
-    tries = choose_tries(some, ORIGINAL)
-    assert len(tries) == min(count, ALL)
-    assert len({id(o) for o in tries}) == len(tries)
-
-
-def original(mesh: Mesh) -> Subject:
-    """Who is replaced: a face with this mesh."""
-    low, high = mesh.points[:, :2].min(axis=0), mesh.points[:, :2].max(axis=0)
-    face = Face(np.concatenate([low, high]), five_points(mesh.points), 0.99)
-    return Subject(face, mesh, LOOK, ORIGINAL, None)
-
-
-class Booth:
-    """Renders portraits: those named show another pose than was asked."""
-
-    def __init__(self, mesh: Mesh, look_away: set[int]) -> None:
-        self.mesh, self.look_away, self.rendered = mesh, look_away, list[int]()
-
-    def offers(self, count: int) -> list[Offer]:
-        return [Offer(np.eye(128)[k], partial(self.portrait, k)) for k in range(count)]
-
-    def portrait(self, number: int) -> Identity:
-        self.rendered.append(number)
-        mesh = self.mesh
-        if number in self.look_away:
-            turn = cv2.Rodrigues(np.array([0, 0.6, 0]))[0]
-            mesh = Mesh((mesh.points @ turn.T).astype(np.float32), 1.0)
-        pixels = np.full((1024, 1024, 3), 128, np.uint8)
-        return Identity(
-            pixels, mesh, np.zeros(512), "male", 30.0, np.eye(128)[0], seed=number, source="test"
-        )
+CLOSE, LESS = LIMIT - 0.02, LIMIT - 0.06
+GONE, STILL = LIMIT + CLEARLY_GONE - 0.01, LIMIT + 0.1
 
 
 @pytest.mark.parametrize(
-    ("look_away", "order"),
+    ("similarities", "chosen", "tried", "redraws"),
     [
-        (set(), [0, 1, 2, 3, 4, 5]),
-        ({0}, [1, 0, 2, 3, 4, 5]),
-        ({0, 1, 2}, [3, 0, 1, 2, 4, 5]),
-        ({0, 1, 2, 3}, [0, 1, 2, 3, 4, 5]),  # nobody of the best few: no more are looked at
+        ([CLOSE, LESS, CLOSE, GONE], 1, 3, 0),  # of the first few who pass the least similar
+        ([CLOSE, CLOSE, LESS, GONE], 2, 3, 0),
+        ([LESS, CLOSE, CLOSE, GONE], 0, 3, 0),
+        ([GONE, LESS, CLOSE], 0, 1, 0),  # so far away that nobody else is looked for
+        ([CLOSE, GONE, LESS], 1, 2, 0),
+        ([CLOSE], 0, 1, 0),
     ],
 )
-def test_the_first_of_the_best_few_who_shows_what_is_asked_comes_first(
-    meshes: list[Mesh], look_away: set[int], order: list[int]
+def test_the_least_similar_of_those_who_pass_is_put_on(
+    people: list[Image],
+    meshes: list[Mesh],
+    similarities: list[float],
+    chosen: int,
+    tried: int,
+    redraws: int,
 ) -> None:
-    booth = Booth(meshes[0], look_away)
-    some = booth.offers(6)
-    got = showing_first(some, partial(portray, original(meshes[0])))
-    assert [some.index(offer) for offer in got] == order
-    assert len(booth.rendered) <= FIRST_CHOICES
+    assert CLOSE_CALLS == 3
+    outcome, swapper, _ = put_on(people[0], meshes[0], similarities)
+    assert outcome.identity is not None
+    assert outcome.identity.seed == chosen
+    assert (len(swapper.painted), outcome.redraws) == (tried, redraws)
+    assert outcome.similarity_after == similarities[chosen]
 
 
-def test_who_shows_something_else_is_tried_last_but_tried(meshes: list[Mesh]) -> None:
-    booth = Booth(meshes[0], {0, 2})
-    tries = in_order_of_likeness(booth.offers(4), partial(portray, original(meshes[0])))
-    assert [identity.seed for _, identity in tries] == [1, 3, 0, 2]
-    assert booth.rendered == [0, 1, 2, 3]
+def test_who_is_refused_counts_as_a_redraw(people: list[Image], meshes: list[Mesh]) -> None:
+    outcome, swapper, given = put_on(people[0], meshes[0], [STILL, CLOSE, STILL, LESS, CLOSE, GONE])
+    assert outcome.identity is not None
+    assert (outcome.identity.seed, outcome.redraws) == (3, 2)
+    assert swapper.painted == [0, 1, 2, 3, 4]
+    assert [int(row.argmax()) for row in given.offered] == [3]
+
+
+def test_who_shows_something_else_is_put_on_only_where_nobody_else_passes(
+    people: list[Image], meshes: list[Mesh]
+) -> None:
+    outcome, swapper, _ = put_on(people[0], meshes[0], [CLOSE, GONE], other={1})
+    assert outcome.identity is not None
+    assert outcome.identity.seed == 0
+    assert swapper.painted == [0]
+    outcome, _, _ = put_on(people[0], meshes[0], [STILL, CLOSE], other={1})
+    assert outcome.identity is not None
+    assert outcome.identity.seed == 1
+
+
+def test_who_is_offered_in_want_of_others_is_put_on_only_where_nobody_else_passes(
+    people: list[Image], meshes: list[Mesh]
+) -> None:
+    outcome, swapper, _ = put_on(people[0], meshes[0], [CLOSE, GONE], lesser={1})
+    assert outcome.identity is not None
+    assert outcome.identity.seed == 0
+    assert swapper.painted == [0]
+    outcome, _, _ = put_on(people[0], meshes[0], [STILL, STILL, CLOSE], lesser={1, 2})
+    assert outcome.identity is not None
+    assert outcome.identity.seed == 2
+
+
+def test_who_passed_is_kept_if_the_next_cannot_be_put_on(
+    people: list[Image], meshes: list[Mesh]
+) -> None:
+    outcome, _, _ = put_on(people[0], meshes[0], [CLOSE, GONE], failing={1})
+    assert outcome.identity is not None
+    assert outcome.identity.seed == 0
+    with pytest.raises(FaceError, match="no way"):
+        put_on(people[0], meshes[0], [CLOSE, GONE], failing={0})
+
+
+def test_where_nobody_passes_the_face_is_not_replaced(
+    people: list[Image], meshes: list[Mesh]
+) -> None:
+    with pytest.raises(FaceError, match=r"still recognisable .* after 3 tries"):
+        put_on(people[0], meshes[0], [STILL] * 3)

@@ -2,7 +2,9 @@
 
 What was seen is in ``facial_hair_by_eye.npz``: latents, and for each portrait 0 (shaven), 1
 (stubble, or hard to tell: left out) or 2 (beard or moustache). The first 140 were drawn at random
-among men, the others by what earlier fits said of them.
+among men, the others by what earlier fits said of them: the last 252 are men over 52, most of whom
+the fit before was unsure of, for their moustaches are grey or white. Then
+``python -m training.refill --only facial_hair`` reads the pool with it.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from anonyface.verification.encoder import DlibEncoder
 from training.manifest import WEIGHTS, record
 
 SEEN = Path(__file__).with_name("facial_hair_by_eye.npz")
-REGULARISATION = 0.02
+REGULARISATION = 0.1
 
 
 def read(generator: Generator, w: FloatArray, mesh: FaceMesh, encoder: DlibEncoder) -> FloatArray:

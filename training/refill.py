@@ -1,17 +1,20 @@
-"""Bring the pool up to date: ``python -m training.refill``.
+"""Bring the pool up to date: ``python -m training.refill [--only LABEL ...]``.
 
 After the readers have changed, everybody of the pool is rendered and read again. And corners that
 are still thin are searched once more: of many latents those that the regressors of
 ``training.latents`` take for the oldest people and for small children, group by group, are rendered
 and read; who is what was looked for, and would be worn, joins the pool.
+
+With ``--only`` nobody joins or leaves, and only these labels are read again.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -102,19 +105,31 @@ def row_of(read: Read, sound: float) -> FloatArray:
     return np.array([values[name] for name in LABELS], dtype=np.float32)
 
 
-def main() -> None:
-    """Read again, add, store."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=21)
-    args = parser.parse_args()
-    old, model = load_pool(views=False), LatentModel()
+def read_again(old: People, names: Sequence[str]) -> tuple[People, dict[str, str]]:
+    """The same people with some labels as they read now, and what is to be told of it."""
+    columns = [LABELS.index(name) for name in names]
+    labels = old.labels.copy()
+    found = read_all(old.latents, "reading again")
+    for i, read in enumerate(found):
+        if read is not None:  # who could be read when the pool was made stays as known
+            labels[i, columns] = row_of(read, float(old.column("sound")[i]))[columns]
+    moved = {
+        f"{name} read again, 90th percentile of the change": f"{np.percentile(change, 90):.2f}"
+        for name, change in zip(names, np.abs(labels - old.labels)[:, columns].T, strict=True)
+    }
+    return replace(old, labels=labels), moved
+
+
+def with_corners(old: People, seed: int) -> tuple[People, dict[str, str]]:
+    """Everybody who reads as fit to be worn, with some more old people and small children."""
+    model = LatentModel()
     found = read_all(old.latents, "reading again")
     labels, embeddings = old.labels.copy(), old.embeddings.copy()
     for i, read in enumerate(found):
         if read is not None:  # who could be read when the pool was made stays as known
             labels[i] = row_of(read, float(old.column("sound")[i]))
             embeddings[i] = read.embedding
-    candidates = corners(model, Generator(), np.random.default_rng(args.seed))
+    candidates = corners(model, Generator(), np.random.default_rng(seed))
     sound = model(candidates)[0][:, LABELS.index("sound")]
     added = [
         (w, read, float(min(s, 1)))
@@ -127,7 +142,23 @@ def main() -> None:
         np.concatenate([labels, *(row_of(read, s)[None] for _, read, s in added)]),
     )
     worn = (people.column("clear") > MIN_KEPT) & (people.column("sound") > MIN_KEPT)
-    people = people[np.flatnonzero(worn)]
+    moved = np.abs(labels - old.labels)[:, LABELS.index("age")]
+    return people[np.flatnonzero(worn)], {
+        "read again": str(sum(read is not None for read in found)),
+        "age read again, median change in years": f"{float(np.median(moved)):.1f}",
+        "added from thin corners": str(len(added)),
+        "labelled": str(len(old) + len(candidates)),
+    }
+
+
+def main() -> None:
+    """Read again, add, store."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=21)
+    parser.add_argument("--only", nargs="+", choices=FIELDS, metavar="LABEL", default=[])
+    args = parser.parse_args()
+    old = load_pool(views=False)
+    people, told = read_again(old, args.only) if args.only else with_corners(old, args.seed)
     path = WEIGHTS / "pool.npz"
     np.savez(
         path,
@@ -140,14 +171,9 @@ def main() -> None:
     for name in LABELS:
         if name in FIELDS:
             rows[:, FIELDS.index(name)] = people.column(name)
-    figures = describe(rows, labelled=len(old) + len(candidates), passed=len(people))
-    moved = np.abs(labels - old.labels)[:, LABELS.index("age")]
-    figures |= {
-        "read again": str(sum(read is not None for read in found)),
-        "age read again, median change in years": f"{float(np.median(moved)):.1f}",
-        "added from thin corners": str(len(added)),
-        "over 58, median of all": f"{int((column(rows, 'age') > 58).sum())}",
-    }
+    figures = describe(rows, labelled=int(told.pop("labelled", len(people))), passed=len(people))
+    figures |= told
+    figures["over 58, median of all"] = f"{int((column(rows, 'age') > 58).sum())}"
     record("pool", path, figures)
     for name, value in figures.items():
         print(f"{name}: {value}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +30,9 @@ TOLERANCE = {
 """How far off a nobody may be before it shows: the unit of the search's distance. Skin tone may be
 far off, because light and exposure are in it and it is matched when the face is put on; that hair,
 ears and neck fit is up to the group."""
-GROUP_TOLERANCE = 0.26
-"""Hellinger distance between two faces' group probabilities that begins to show."""
+GROUP_TOLERANCE = 0.13
+"""Hellinger distance of two faces' group probabilities that is as bad as one tolerance: half of
+what begins to show, or resemblance to the original would be bought with the group."""
 GROUP_TONES = np.array([-8, 51, 25, 38, 12, 27, 48], dtype=np.float32)
 """Skin tone the groups have in the pool, degrees (least squares, printed by training.make_pool)."""
 TONE_REACH = 20.0
@@ -161,6 +164,11 @@ def _eyewear_misfit(people: People, look: Look) -> FloatArray:
         off = np.abs(people.column("shade") - look.shade) - OTHER_LENSES
         worn = np.hypot(worn, np.clip(np.nan_to_num(off), 0, None) / LENS_TOLERANCE)
     return np.square(np.where(glasses < HAS_GLASSES, REFUSED, worn), dtype=np.float32)
+
+
+def of_any_group(look: Look) -> Look:
+    """Return a look to which nobody's group matters."""
+    return replace(look, groups=(float("nan"),) * len(GROUPS))
 
 
 def wanted(**sides: float | None) -> Look:

@@ -1,14 +1,17 @@
-"""Whether a portrait shows what was predicted of it: head, mouth, eyes and glasses alike."""
+"""Whether a portrait shows what was predicted of it: head, mouth, eyes, glasses, age and gender."""
 
 from __future__ import annotations
 
-from anonyface.identities.fit import DARK_LENSES, WEARS
-from anonyface.identities.looks import CLOSED, are_dark, cheek_colours
+from anonyface.identities.candidates import A_CHILD, BARELY_SHOWS
+from anonyface.identities.fit import DARK_LENSES, WEARS, age_tolerance
+from anonyface.identities.looks import CLOSED, LookReader, are_dark, cheek_colours
 from anonyface.landmarks.iris import true_gap
+from anonyface.landmarks.mesh import five_points
 from anonyface.landmarks.occlusion import is_masked
 from anonyface.landmarks.pose import estimate_pose, measure_expression
 from anonyface.landmarks.skin import colour_spread
 from anonyface.types import Identity, Look, Mesh
+from anonyface.verification.encoder import DlibEncoder
 
 MOST_TURNED = 13.0
 """Degrees of yaw or pitch beyond which a portrait must be bent so far that one sees it: 1 in 50 of
@@ -19,10 +22,82 @@ eyes' outer corners."""
 OPEN = 0.22
 """Gap of the lids over eye width from which on eyes are open."""
 
-
 MIXED_LIGHT = 7.5
 """Spread of the skin's colour, a*b* units, from which on a portrait is lit in several colours: they
 stay as spots of light. So were 1 in 25; of the 24 with most of it every fourth had such spots."""
+LESS_SURE = 0.15
+"""By how much less surely than the original somebody may read as of that gender; in a child it
+barely shows."""
+OTHER_FACIAL_HAIR, OTHER_AGE = 0.25, 2.0
+"""How far apart the probabilities of a beard or moustache must lie, on different sides of a half,
+and how many tolerances of age, before one sees it: 1 in 15 of those given out without a look."""
+SEEMS_TO_WEAR = 0.2
+"""Probability from which on a portrait shows glasses, or rims that fade away."""
+
+
+class PortraitCheck:
+    """Says whether a portrait shows whom it was chosen for.
+
+    Args:
+        threads: Threads for inference, 0 for all usable cores.
+    """
+
+    def __init__(self, *, threads: int = 0) -> None:
+        self._encoder = DlibEncoder(threads=threads)
+        self._looks = LookReader(threads=threads)
+
+    def __call__(self, original: Mesh, look: Look, identity: Identity) -> bool:
+        """Whether it is near enough to a face, `shows_alike`, and reads like it, `reads_alike`.
+
+        Args:
+            original: Mesh of the face that is replaced.
+            look: What was read off it.
+            identity: Whose portrait it is.
+
+        Raises:
+            FaceError: If the portrait's mesh lies outside of it.
+        """
+        return shows_alike(original, look, identity) and reads_alike(look, self.read(identity))
+
+    def read(self, identity: Identity) -> Look:
+        """Return the look of a portrait.
+
+        Raises:
+            FaceError: If its mesh is degenerate or lies outside of it.
+        """
+        pixels, mesh = identity.pixels, identity.mesh
+        landmarks = five_points(mesh.points)
+        chip = self._encoder.chip(pixels, landmarks)
+        return self._looks(pixels, mesh, landmarks, chip, self._encoder.views(chip))
+
+
+def reads_alike(asked: Look, seen: Look) -> bool:
+    """Whether somebody reads as of the gender and the age asked, with a beard and glasses as asked.
+
+    Args:
+        asked: What was read off the original. Nothing is asked where that is not sure, or NaN.
+        seen: What was read off a portrait.
+
+    >>> from anonyface.identities.fit import wanted
+    >>> girl = wanted(p_female=0.9, age=6.0, eyewear=0.1)
+    >>> likely = wanted(p_female=0.6, age=8.0, eyewear=0.0)
+    >>> reads_alike(girl, likely), reads_alike(girl, wanted(p_female=0.9, age=25.0, eyewear=0.0))
+    (True, False)
+    """
+    side = asked.p_female >= 0.5
+    less = asked.p_female - seen.p_female if side else seen.p_female - asked.p_female
+    if less > (BARELY_SHOWS if asked.age < A_CHILD else LESS_SURE):
+        return False
+    if _across(asked.facial_hair, seen.facial_hair) > OTHER_FACIAL_HAIR:
+        return False
+    if asked.eyewear < WEARS and seen.eyewear > SEEMS_TO_WEAR:
+        return False
+    return not abs(seen.age - asked.age) > OTHER_AGE * age_tolerance(asked.age)
+
+
+def _across(one: float, other: float) -> float:
+    """How far apart two probabilities on different sides of a half lie; else 0, as if unknown."""
+    return abs(one - other) if (one - 0.5) * (other - 0.5) < 0 else 0.0
 
 
 def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from numbers import Integral
 from typing import Literal, TypeAlias
 
@@ -15,7 +16,7 @@ from anonyface.errors import InputError, NobodyLeft
 from anonyface.identities import resemblance
 from anonyface.identities.candidates import Candidates, Parents, recipe_of, surely
 from anonyface.identities.certification import PARENTS_OF_CERTIFIED, Certifier
-from anonyface.identities.fit import REFUSED, far_older, misfit, wanted
+from anonyface.identities.fit import REFUSED, far_older, misfit, of_any_group, wanted
 from anonyface.identities.generator import PortraitSize
 from anonyface.identities.latents import (
     LONG_STEP,
@@ -34,7 +35,7 @@ from anonyface.verification.encoder import similarity
 
 Gender: TypeAlias = Literal["female", "male"]
 
-PARENTS, CHILDREN = 24, 256
+PARENTS, CHILDREN = 32, 512
 """People who come nearest to what is asked, and children bred from them; both for each side."""
 NEAREST = 80
 """People of the pool, for each side, who are offered as they are: not as fitting as the children,
@@ -43,9 +44,10 @@ BARE_EYES = 28.0
 """Shade of eyes behind clear glasses: nobody asks for sunglasses."""
 LESSER_FIT = 2.0
 """Distance beyond that of the best from which on nobody is offered: a cover is better."""
-OFFERS, ALIKE = 40, 0.72
-"""How many are offered at most, and how similar they may be to each other: what failed once would
-fail again."""
+OFFERS, OF_ANY_GROUP, ALIKE = 24, 16, 0.72
+"""How many are offered at most, and after them of any group, where who must not resemble the
+original is found more easily: better than a cover; and how similar they may be to each other: what
+failed once would fail again."""
 SPREAD = 0.45
 """Randomness of the choice, in units of the distance: keeps photos unlinkable."""
 ANYBODY = Parents()
@@ -82,9 +84,26 @@ class LatentIdentities:
         )
 
     def __call__(self, request: IdentityRequest, /) -> Iterator[Offer]:
-        """Offer nobodies, best first, each passing the screens and each somebody else."""
-        for one in self._passing(self.search(request), request, related=False):
-            yield self._offer(one, request)
+        """Offer nobodies, best first, each passing the screens and each somebody else.
+
+        After those of the group asked come some of any.
+        """
+        given = request.taken[:0]
+        looks = [(request.look, OFFERS)]
+        if not np.isnan(request.look.groups).any():
+            looks.append((of_any_group(request.look), OF_ANY_GROUP))
+        for look, count in looks:
+            asked = replace(request, look=look)
+            found = self._passing(self.search(asked), asked, related=False)
+            for one in islice(self._unlike(found, given), count):
+                given = np.concatenate([given, one.people.embeddings])
+                yield replace(self._offer(one, asked), fitting=look is request.look)
+
+    def _unlike(self, found: Iterator[Candidates], given: FloatArray) -> Iterator[Candidates]:
+        """Those who are like none of (n, 128) others."""
+        for one in found:
+            if not (similarity(given, one.people.embeddings[0]) >= ALIKE).any():
+                yield one
 
     def request(
         self,
@@ -296,9 +315,7 @@ class LatentIdentities:
         left &= self.model.psi(people.latents) <= MAX_PSI
         left &= people.column("sound") >= MIN_SOUND
         left &= ~far_older(people.column("age"), request.look.age)
-        for _ in range(OFFERS):
-            if not left.any():
-                return
+        while left.any():
             row = int(left.argmax())
             yield found[np.array([row])]
             if not related:

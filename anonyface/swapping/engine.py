@@ -26,8 +26,10 @@ from anonyface.swapping.mask import (
 )
 from anonyface.swapping.resolution import swap_at_work_size
 from anonyface.swapping.texture import match_texture
+from anonyface.swapping.tint import find_tint, grey
 from anonyface.swapping.tone import (
     limit_casts,
+    limit_colours,
     limit_highlights,
     match_cheeks,
     match_contrast,
@@ -124,7 +126,9 @@ class MeshSwapper:
         placed = blend_geometry(
             points, identity.mesh.points, shape=self.shape, mouth=self.mouth_share(mesh, identity)
         )
+        tint = find_tint(pixels)
         new = self._warp(pixels, mesh, identity, placed)
+        new = new if tint is None else grey(new)
         old = pixels.astype(np.float32)
         size = face_width(points)
         old_lab, new_lab = to_lab(pixels), to_lab(np.clip(new, 0, 255))
@@ -146,13 +150,16 @@ class MeshSwapper:
             raise FaceError("no part of the face lies inside the image", stage="swapping")
         shown = alpha > 0.9
         lit = match_contrast(lit, old, regions.core * regions.bare * shown, size)
+        seen = regions.core * regions.bare * shown * both
+        lit = limit_colours(lit, old, seen, regions.bare, size)
         here = cheeks(points, (height, width)) * shown * both
         lit = match_cheeks(lit, old, here, regions, size)
         lit = limit_highlights(lit, old, old_skin * inside, regions.bare)
         lit = limit_casts(lit, old_model.centre, regions.bare, new_lab, new_model.centre)
         # What lies in front has edges of its own.
         lit = match_rim(lit, old + (lit - old) * hidden[..., None], alpha, size)
-        return match_texture(lit, old, alpha, np.random.default_rng(identity.seed), size), alpha
+        out = match_texture(lit, old, alpha, np.random.default_rng(identity.seed), size)
+        return out if tint is None else tint(out), alpha
 
 
 def wears_glasses(identity: Identity) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from anonyface.landmarks.skin import to_lab
 from anonyface.swapping.mask import Regions, smoothstep
 from anonyface.types import FloatArray
 
@@ -34,6 +35,8 @@ BRIGHTEST_PERCENT, HEADROOM, OVERSHOOT = 98.0, 1.05, 0.25
 GREY_TINT, MAX_CAST, OWN_COLOUR = 0.35, 14.0, 0.7
 """Tint of grey things as a share of the skin's, how far they may stray, L*a*b* units, and how much
 of its colour in the portrait tongue and gums keep."""
+BLOTCHES = 0.5
+"""Spread of the skin's colour, a*b* units, that is nothing."""
 DARK = 0.7
 """Share of the skin's lightness below which a pixel is hair rather than skin."""
 WORK_PX = 64
@@ -108,6 +111,46 @@ def match_contrast(new: FloatArray, old: FloatArray, where: FloatArray, width: f
     # As a gain of lightness: the colours of the portrait are not made louder.
     lighter = np.maximum(around + gain * (luma - around), 0) / np.maximum(luma, 1)
     return np.asarray(np.clip(new * lighter[..., None], 0, 255), dtype=np.float32)
+
+
+def limit_colours(
+    new: FloatArray, old: FloatArray, where: FloatArray, bare: FloatArray, width: float
+) -> FloatArray:
+    """Keep the skin of the new face from being more blotched than that of the old one.
+
+    The gain that turns red skin into pale skin turns the white highlights on it cyan. What of a*b*
+    is finer than the shading is damped by the ratio of the spreads, if the new one's is larger.
+
+    Args:
+        new: (h, w, 3) float32 RGB 0-255, already of the right shading.
+        old: (h, w, 3) float32 RGB 0-255.
+        where: (h, w) float32 weight of the skin to compare.
+        bare: (h, w) float32 in [0, 1], 0 in eyes and mouth: where it holds.
+        width: Face width in pixels.
+
+    Returns:
+        (h, w, 3) float32 RGB 0-255.
+    """
+    factor = min(1.0, WORK_PX / width)
+    weight = _shrink(where, factor)
+    total = float(weight.sum())
+    if total < FEWEST_CHEEK_PX:
+        return new
+    sigma = SHADING_SIGMA * width * factor
+    near = (_blur(weight, sigma) + np.float32(1e-3))[..., None]
+    lab, before = to_lab(np.clip(new, 0, 255)), to_lab(_shrink(old, factor))
+    smooth, spread = [], []
+    for colours in (_shrink(lab, factor)[..., 1:], before[..., 1:]):
+        smooth.append(_blur(colours * weight[..., None], sigma) / near)
+        square = np.square(colours - smooth[-1]).sum(axis=2)
+        spread.append(float(np.sqrt((square * weight).sum() / total)))
+    damp = min(1.0, (spread[1] + BLOTCHES) / max(spread[0], 1e-3))
+    if damp == 1:
+        return new
+    around = cv2.resize(smooth[0], (new.shape[1], new.shape[0]), interpolation=cv2.INTER_LINEAR)
+    keep = (1 + (damp - 1) * bare)[..., None].astype(np.float32)
+    lab[..., 1:] = around + (lab[..., 1:] - around) * keep
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), dtype=np.float32) * 255
 
 
 def match_rim(new: FloatArray, old: FloatArray, alpha: FloatArray, width: float) -> FloatArray:

@@ -17,7 +17,14 @@ from anonyface.identities.looks import (
     are_dark,
     cheek_colours,
 )
-from anonyface.identities.showing import MOST_OPEN, MOST_TURNED, MOST_WIDE, shows_alike
+from anonyface.identities.showing import (
+    MOST_OPEN,
+    MOST_TURNED,
+    MOST_WIDE,
+    PortraitCheck,
+    reads_alike,
+    shows_alike,
+)
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.landmarks.mesh import five_points
@@ -217,3 +224,39 @@ def test_light_of_two_colours_is_not_wanted(mesh: Mesh) -> None:
             image, mesh, np.zeros(512), "male", 30.0, np.eye(128)[0], seed=1, source="t"
         )
         assert shows_alike(mesh, LOOK, somebody) is fits
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen", "fits"),
+    [
+        ({"p_female": 0.95, "age": 40.0}, {"p_female": 0.85, "age": 46.0}, True),
+        ({"p_female": 0.95, "age": 40.0}, {"p_female": 0.7, "age": 40.0}, False),
+        ({"p_female": 0.05, "age": 40.0}, {"p_female": 0.3, "age": 40.0}, False),
+        ({"p_female": 0.6, "age": 40.0}, {"p_female": 1.0, "age": 40.0}, True),  # surer is no harm
+        ({"p_female": 0.95, "age": 5.0}, {"p_female": 0.5, "age": 5.0}, True),  # a child
+        ({"p_female": 0.95, "age": 5.0}, {"p_female": 0.3, "age": 5.0}, False),
+        ({"p_female": 0.95, "age": 5.0}, {"p_female": 0.95, "age": 14.0}, False),
+        ({"p_female": 0.95, "age": 40.0}, {"p_female": 0.95, "age": 50.0}, False),
+        ({"facial_hair": 0.1}, {"facial_hair": 0.7}, False),
+        ({"facial_hair": 0.9}, {"facial_hair": 0.2}, False),
+        ({"facial_hair": 0.45}, {"facial_hair": 0.55}, True),
+        ({"facial_hair": float("nan")}, {"facial_hair": 0.7}, True),  # under a mask
+        ({"eyewear": 0.1}, {"eyewear": 0.4}, False),
+        ({"eyewear": 0.9}, {"eyewear": 0.9}, True),
+    ],
+)
+def test_gender_age_beard_and_glasses_are_compared(
+    asked: dict[str, float], seen: dict[str, float], fits: bool
+) -> None:
+    one = replace(LOOK, facial_hair=0.1, eyewear=0.0)
+    assert reads_alike(replace(one, **asked), replace(one, **seen)) is fits
+
+
+def test_a_portrait_is_read_like_a_photo(people: list[NDArray[np.uint8]], mesh: Mesh) -> None:
+    check = PortraitCheck(threads=1)
+    pixels = np.asarray(people[0])
+    one = Identity(pixels, mesh, np.zeros(512), "male", 30.0, np.eye(128)[0], seed=1, source="t")
+    seen = check.read(one)
+    assert check(mesh, seen, one)
+    assert not check(mesh, replace(seen, p_female=1 - seen.p_female), one)
+    assert not check(turned(mesh, 2 * MOST_TURNED), seen, one)

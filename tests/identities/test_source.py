@@ -12,7 +12,7 @@ import pytest
 from anonyface.errors import InputError, NobodyLeft
 from anonyface.identities.fit import wanted
 from anonyface.identities.people import LABELS, SCALARS, People, load_pool
-from anonyface.identities.source import LatentIdentities
+from anonyface.identities.source import OF_ANY_GROUP, OFFERS, LatentIdentities
 from anonyface.landmarks.mesh import five_points
 from anonyface.landmarks.pose import estimate_pose
 from anonyface.types import IdentityRequest, Look
@@ -63,6 +63,18 @@ def test_the_pool_is_large_finite_sound_and_of_unit_embeddings() -> None:
     assert np.abs(np.linalg.norm(pool.embeddings, axis=1) - 1).max() < 2e-3  # stored as float16
     assert pool.column("sound").min() > 0.5
     assert pool.column("clear").min() > 0.5
+
+
+def test_after_those_of_the_group_come_those_of_any(source: LatentIdentities) -> None:
+    """Who must not resemble the original is rather found among them than covered."""
+    offers = list(source(request(groups=ASIAN)))
+    assert OFFERS < len(offers) <= OFFERS + OF_ANY_GROUP
+    asian = [offer.render().look.groups[ASIAN.index(1.0)] for offer in offers[:6]]
+    others = [offer.render().look.groups[ASIAN.index(1.0)] for offer in offers[OFFERS:][:6]]
+    assert np.median(asian) > 0.7
+    assert np.median(others) < 0.5
+    nobody_knows = request(groups=(float("nan"),) * len(ASIAN))
+    assert len(list(source(nobody_knows))) <= OFFERS
 
 
 @pytest.mark.parametrize("age", [6.0, 16.0, 30.0, 50.0, 68.0])
@@ -165,13 +177,15 @@ def test_a_persona_comes_back_and_turns_the_head(
         asked = replace(request(yaw=5.0), seed=seed)
         before = next(iter(source(asked))).render()
         again = source.again(before.source, asked).render()
-        assert np.array_equal(before.pixels, again.pixels)
+        # The same person; a step further if the search may not go all the way to what is asked.
+        assert float(np.abs(before.pixels.astype(float) - again.pixels).mean()) < 12
         turned = source.again(before.source, replace(request(yaw=20.0), seed=seed)).render()
         yaws = [estimate_pose(i.mesh.points).yaw for i in (before, turned)]
         turns.append(yaws[1] - yaws[0])
-        faces = [encoder(i.pixels, five_points(i.mesh.points)) for i in (again, turned)]
-        assert float(similarity(*faces)) > 0.6
-    assert np.mean(turns) > 5  # how far a person can be turned and stay that person varies
+        faces = [encoder(i.pixels, five_points(i.mesh.points)) for i in (before, again, turned)]
+        assert float(similarity(*faces[:2])) > 0.8
+        assert float(similarity(*faces[1:])) > 0.6
+    assert np.mean(turns) > 4  # how far a person can be turned and stay that person varies
     assert min(turns) > 2
 
 

@@ -11,7 +11,7 @@ from anonyface.landmarks import topology as topo
 from anonyface.landmarks.skin import to_lab
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.resolution import mix
-from anonyface.swapping.tone import limit_casts, match_contrast, match_rim
+from anonyface.swapping.tone import limit_casts, limit_colours, match_contrast, match_rim
 from anonyface.types import FloatArray, Identity, Mesh
 from benchmarks.utility_measures import edge_ring, gradient_energy
 
@@ -70,6 +70,22 @@ def test_skin_keeps_its_colour() -> None:
     red = rgb(220, 120, 110)
     out = limit_casts(red, SKIN, np.ones((4, 4), np.float32), to_lab(red), SKIN)
     np.testing.assert_array_equal(out, red)
+
+
+def test_skin_is_no_more_blotched_than_the_photo() -> None:
+    """White spots on red skin become cyan by the gain that makes it pale: that is damped."""
+    where = disc(40)
+    old = np.broadcast_to(np.float32([190, 160, 150]), (SIDE, SIDE, 3)).copy()
+    new = old.copy()
+    new[50:54, 50:54] = (190, 230, 230)
+    out = limit_colours(new, old, where, where, 100)
+    spot = (slice(50, 54), slice(50, 54))
+    before, after = (np.abs(to_lab(x)[spot] - to_lab(old)[spot]) for x in (new, out))
+    assert after[..., 1:].mean() < 0.5 * before[..., 1:].mean()
+    np.testing.assert_allclose(after[..., 0], before[..., 0], atol=0.5)  # a light spot it stays
+    np.testing.assert_array_equal(limit_colours(old, new, where, where, 100), old)
+    kept = limit_colours(new, old, where, 0 * where, 100)  # an eye, a mouth
+    np.testing.assert_allclose(kept, new, atol=0.5)
 
 
 def test_wrinkles_that_the_photo_has_not_fade_at_the_edge() -> None:
