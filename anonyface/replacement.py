@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import islice
+from typing import Protocol
 
 import numpy as np
 
@@ -89,12 +90,14 @@ class Tried:
         patch: How it looks.
         verdict: What the judges say of it, None if it is too small to tell.
         refusal: Why it must not be put on, empty if it may.
+        settled: Whether it may be put on though it is recognisable.
     """
 
     portrayal: Portrayal
     patch: Patch
     verdict: Verdict | None
     refusal: str
+    settled: bool = False
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -105,6 +108,29 @@ class Tried:
     def closeness(self) -> float:
         """How like the original it is, see `anonyface.identities.resemblance.closeness`."""
         return closeness(self.checks)
+
+
+class PutOn(Protocol):
+    """Puts somebody on a face, see `Replacer`."""
+
+    def __call__(self, portrayal: Portrayal, /, *, settle: bool) -> Tried:
+        """Return the new face as the judges see it."""
+        ...
+
+
+def finished(tried: Tried, put_on: PutOn) -> Tried:
+    """Return a new face in full resolution, judged again; the same if it was no sketch.
+
+    It is refused if it can't be made.
+    """
+    portrayal = tried.portrayal
+    if portrayal.offer.sketch is None:
+        return tried
+    try:
+        portrait = replace(portrayal, identity=portrayal.offer.render())
+        return put_on(portrait, settle=tried.settled)
+    except FaceError as error:
+        return replace(tried, refusal=str(error))
 
 
 class Replacer:
@@ -216,31 +242,31 @@ class Replacer:
         """
         subject = self._replaceable(plan)
         crop, mesh, window = cut_crop(out, subject.mesh)
-        tried: list[Tried] = []
+        known: dict[EncoderName, Reading] = {}
+        refused: list[Tried] = []
         passed: list[Tried] = []
-        for one in self._tries(original, subject, plan, crop, mesh, given):
-            (tried if one.refusal else passed).append(one)
-            if len(passed) == CLOSE_CALLS or (passed and one.closeness < CLEARLY_GONE):
+        put_on = partial(self._put_on, original, subject, plan.others, crop, mesh, given, known)
+        for one in self._tries(subject, plan, given, put_on):
+            if one.refusal:
+                refused.append(one)
+                continue
+            passed.append(one)
+            if len(passed) == CLOSE_CALLS or one.closeness < CLEARLY_GONE:
                 break
-        if not passed:
-            raise _none_passed(tried, subject)
-        best = min(passed, key=lambda one: one.closeness)
-        paste(out, best.patch, window)
-        given.offered.append(best.portrayal.offer.embedding)
-        if best.verdict is not None:
-            given.worn.append(best.verdict.signature)
-        return _outcome(subject, best, len(tried), self.region)
+        for one in sorted(passed, key=lambda one: one.closeness):
+            best = finished(one, put_on)
+            if best.refusal:
+                refused.append(best)
+                continue
+            paste(out, best.patch, window)
+            given.offered.append(best.portrayal.offer.embedding)
+            if best.verdict is not None:
+                given.worn.append(best.verdict.signature)
+            return _outcome(subject, best, len(refused), self.region)
+        raise _none_passed(refused, subject)
 
-    def _tries(
-        self,
-        original: ImageArray,
-        subject: Subject,
-        plan: Plan,
-        crop: Crop,
-        mesh: Mesh,
-        given: Given,
-    ) -> Iterator[Tried]:
-        """Put one person after the other on the crop, and say what the judges think of it.
+    def _tries(self, subject: Subject, plan: Plan, given: Given, put_on: PutOn) -> Iterator[Tried]:
+        """Put one person after the other on a face.
 
         Whose portrait shows something else than was asked, or who is only offered in want of
         others, is tried only as long as nobody passes.
@@ -248,7 +274,6 @@ class Replacer:
         Raises:
             FaceError: If somebody can't be put on, and nobody passed before.
         """
-        known: dict[EncoderName, Reading] = {}
         free = [o for o in plan.offers if not self._doubles(o, given.offered)]
         look_at = cache(partial(portray, subject, self.shows_alike))
         offers = choose_tries(showing_first(free, look_at), subject.embedding)
@@ -256,20 +281,45 @@ class Replacer:
         for number, one in enumerate(in_order_of_likeness(offers, look_at), start=1):
             if passed and not (one.alike and one.offer.fitting):
                 return
+            # Who asks for a part of a face gets it: the least similar of all, and told as it is.
+            settle = self.region != "face" and number == len(offers) and not passed
             try:
-                patch = self.swapper(crop, mesh, one.identity)
-                patch = limit_to_region(patch, crop, mesh, self.region)
-                patch = within(patch, subject.face, crop)
+                tried = put_on(one, settle=settle)
             except FaceError:
                 if passed:
                     return
                 raise
-            # Who asks for a part of a face gets it: the least similar of all, and told as it is.
-            settle = self.region != "face" and number == len(offers) and not passed
-            seen = self._judge(original, subject, patch, crop, known=known)
-            refusal = self._refusal(seen, subject, plan.others, given, settle=settle)
-            passed |= not refusal
-            yield Tried(one, patch, seen, refusal)
+            passed |= not tried.refusal
+            yield tried
+
+    def _put_on(
+        self,
+        original: ImageArray,
+        subject: Subject,
+        others: Sequence[Signature],
+        crop: Crop,
+        mesh: Mesh,
+        given: Given,
+        known: dict[EncoderName, Reading],
+        portrayal: Portrayal,
+        *,
+        settle: bool,
+    ) -> Tried:
+        """Put somebody on the crop, and say what the judges think of it.
+
+        With ``settle`` a new face is not refused for being recognisable: the checks tell.
+
+        Raises:
+            FaceError: If they can't be put on or judged.
+        """
+        patch = self.swapper(crop, mesh, portrayal.identity)
+        patch = limit_to_region(patch, crop, mesh, self.region)
+        patch = within(patch, subject.face, crop)
+        verdict = None
+        if subject.face.size >= VERIFY_FACE_PX:
+            verdict = self.verifier(original, subject, patch, crop, known=known)
+        refusal = self._refusal(verdict, subject, others, given, settle=settle)
+        return Tried(portrayal, patch, verdict, refusal, settle)
 
     def _replaceable(self, plan: Plan) -> Subject:
         """Return the plan's subject if it can be replaced at all.
@@ -285,20 +335,6 @@ class Replacer:
             raise FaceError("no synthetic person fits", stage="identities", face=face)
         return plan.subject
 
-    def _judge(
-        self,
-        original: ImageArray,
-        subject: Subject,
-        patch: Patch,
-        crop: Crop,
-        *,
-        known: dict[EncoderName, Reading],
-    ) -> Verdict | None:
-        """What the judges say of a new face, None if it is too small to tell."""
-        if subject.face.size < VERIFY_FACE_PX:
-            return None
-        return self.verifier(original, subject, patch, crop, known=known)
-
     def _refusal(
         self,
         verdict: Verdict | None,
@@ -308,10 +344,7 @@ class Replacer:
         *,
         settle: bool,
     ) -> str:
-        """Why a new face is refused, empty if it is not.
-
-        With ``settle`` it is not refused for being recognisable: the checks tell.
-        """
+        """Why a new face is refused, empty if it is not; see `_put_on`."""
         if verdict is None:
             return ""
         if not settle and not all(check.passed for check in verdict.checks):

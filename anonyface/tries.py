@@ -29,7 +29,7 @@ class Portrayal:
 
     Attributes:
         offer: Who it is.
-        identity: The same with a portrait.
+        identity: The same with a portrait, or with a sketch of it where there is one.
         alike: Whether the portrait shows what it should.
     """
 
@@ -62,7 +62,7 @@ def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
 
 
 def portray(original: Subject, shows_alike: Likeness, offer: Offer) -> Portrayal:
-    """Render the portrait of an offer and look at it.
+    """Render the portrait of an offer, or a sketch of it, and look at it.
 
     Args:
         original: Who is replaced.
@@ -72,7 +72,7 @@ def portray(original: Subject, shows_alike: Likeness, offer: Offer) -> Portrayal
     Raises:
         FaceError: If it can't be rendered or looked at.
     """
-    identity = offer.render()
+    identity = (offer.sketch or offer.render)()
     alike = shows_alike(original.mesh, original.look, identity)
     return Portrayal(offer, identity, alike)
 

@@ -300,12 +300,15 @@ class Offer:
         resemblance: How like the original it is expected to be found, for comparison with other
             offers of the same request: the lower, the less. NaN where its source does not tell.
         fitting: Whether all that was asked was heeded; False for who is offered in want of others.
+        sketch: Makes a smaller portrait of the same person, to judge them by; None where the
+            portrait costs no more.
     """
 
     embedding: FloatArray
     render: Callable[[], Identity]
     resemblance: float = float("nan")
     fitting: bool = True
+    sketch: Callable[[], Identity] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from .test_tries import original
 
 Image = NDArray[np.uint8]
 LIMIT = 0.5
+FINISHED = 100
 NOBODY = np.zeros((0, 128), np.float32)
 
 
@@ -39,13 +41,14 @@ class Paint:
 class Say:
     """A verifier that finds the new faces so similar to the original, by their greys."""
 
-    def __init__(self, similarities: list[float]) -> None:
-        self.similarities = similarities
+    def __init__(self, similarities: list[float], finished: list[float]) -> None:
+        self.similarities, self.finished = similarities, finished
 
     def __call__(self, *args: Any, **kwargs: Any) -> Verdict:
         patch: Patch = args[2]
         grey = int(np.median(patch.pixels[patch.alpha > 0.9]))
-        check = Check("encoder", 0.99, self.similarities[grey], LIMIT, 0.01)
+        said = self.finished if grey >= FINISHED else self.similarities
+        check = Check("encoder", 0.99, said[grey % FINISHED], LIMIT, 0.01)
         return Verdict((check,), Signature(np.eye(128, dtype=np.float32)[grey], None))
 
 
@@ -57,10 +60,12 @@ def put_on(
     other: set[int] | None = None,
     lesser: set[int] | None = None,
     failing: set[int] | None = None,
+    finished: list[float] | None = None,
 ) -> tuple[FaceOutcome, Paint, Given]:
     """Try people who come out so similar.
 
-    ``other`` show something else than was asked, ``lesser`` are offered in want of others.
+    ``other`` show something else than was asked, ``lesser`` are offered in want of others. With
+    ``finished``, what is tried are sketches, and the portraits come out so similar.
     """
     subject = original(mesh)
     swapper, given = Paint(failing or set()), Given()
@@ -70,9 +75,14 @@ def put_on(
         row = np.eye(128, dtype=np.float32)[number]
         one = Identity(pixels, mesh, np.zeros(512), "male", 30.0, row, seed=number, source="test")
         fitting = number not in (lesser or set())
+        large = replace(one, seed=number + FINISHED)
+        if finished:
+            return Offer(row, lambda: large, number / 100, fitting, sketch=lambda: one)
         return Offer(row, lambda: one, number / 100, fitting)  # tried in turn
 
-    replacer = Replacer(verifier=Say(similarities), protected=NOBODY, swapper=swapper)  # type: ignore[arg-type]
+    replacer = Replacer(
+        verifier=Say(similarities, finished or []), protected=NOBODY, swapper=swapper
+    )  # type: ignore[arg-type]
     replacer.shows_alike = lambda mesh, look, identity: identity.seed not in (other or set())  # type: ignore[assignment]
     offers = tuple(offer(number) for number in range(len(similarities)))
     out = photo.copy()
@@ -162,3 +172,29 @@ def test_where_nobody_passes_the_face_is_not_replaced(
 ) -> None:
     with pytest.raises(FaceError, match=r"still recognisable .* after 3 tries"):
         put_on(people[0], meshes[0], [STILL] * 3)
+
+
+def test_sketches_are_compared_and_the_portrait_is_judged_again(
+    people: list[Image], meshes: list[Mesh]
+) -> None:
+    outcome, swapper, _ = put_on(people[0], meshes[0], [CLOSE, LESS], finished=[CLOSE, CLOSE])
+    assert outcome.identity is not None
+    assert outcome.identity.seed == FINISHED + 1
+    assert (swapper.painted, outcome.redraws) == ([0, 1, FINISHED + 1], 0)
+    assert outcome.similarity_after == CLOSE
+    # The least similar is recognised in full resolution: the next one is put on.
+    outcome, _, _ = put_on(people[0], meshes[0], [CLOSE, LESS], finished=[CLOSE, STILL])
+    assert outcome.identity is not None
+    assert (outcome.identity.seed, outcome.redraws) == (FINISHED, 1)
+    with pytest.raises(FaceError, match=r"still recognisable .* after 2 tries"):
+        put_on(people[0], meshes[0], [CLOSE, LESS], finished=[STILL, STILL])
+
+
+def test_a_portrait_that_cannot_be_put_on_gives_way_to_the_next(
+    people: list[Image], meshes: list[Mesh]
+) -> None:
+    one = put_on(
+        people[0], meshes[0], [CLOSE, LESS], finished=[CLOSE, CLOSE], failing={FINISHED + 1}
+    )[0]
+    assert one.identity is not None
+    assert one.identity.seed == FINISHED

@@ -31,8 +31,8 @@ barely shows."""
 OTHER_FACIAL_HAIR, OTHER_AGE = 0.25, 2.0
 """How far apart the probabilities of a beard or moustache must lie, on different sides of a half,
 and how many tolerances of age, before one sees it: 1 in 15 of those given out without a look."""
-SEEMS_TO_WEAR = 0.2
-"""Probability from which on a portrait shows glasses, or rims that fade away."""
+SHOWS_GLASSES, SEEMS_TO_WEAR = 0.5, 0.2
+"""Probability from which on a portrait shows glasses, and from which on rims that fade away."""
 
 
 class PortraitCheck:
@@ -90,7 +90,7 @@ def reads_alike(asked: Look, seen: Look) -> bool:
         return False
     if _across(asked.facial_hair, seen.facial_hair) > OTHER_FACIAL_HAIR:
         return False
-    if asked.eyewear < WEARS and seen.eyewear > SEEMS_TO_WEAR:
+    if seen.eyewear < SHOWS_GLASSES if asked.eyewear >= WEARS else seen.eyewear > SEEMS_TO_WEAR:
         return False
     return not abs(seen.age - asked.age) > OTHER_AGE * age_tolerance(asked.age)
 

@@ -325,8 +325,15 @@ class LatentIdentities:
 
     def _offer(self, one: Candidates, request: IdentityRequest) -> Offer:
         near = resemblance.excess(one.people, request) if len(request.avoid) else [np.nan]
-        render = partial(self.portraits, one, request)
-        return Offer(one.people.embeddings[0], render, float(near[0]))
+        render = sketch = partial(self.portraits, one, request)
+        if request.face_px >= LARGE_FACE_PX:
+            sketch = partial(self.portraits, one, replace(request, face_px=0))
+        return Offer(
+            one.people.embeddings[0],
+            render,
+            float(near[0]),
+            sketch=None if sketch is render else sketch,
+        )
 
 
 def _check_request(*, gender: object, size: object, n: object, seed: object) -> None:

@@ -243,6 +243,7 @@ def test_light_of_two_colours_is_not_wanted(mesh: Mesh) -> None:
         ({"facial_hair": float("nan")}, {"facial_hair": 0.7}, True),  # under a mask
         ({"eyewear": 0.1}, {"eyewear": 0.4}, False),
         ({"eyewear": 0.9}, {"eyewear": 0.9}, True),
+        ({"eyewear": 0.9}, {"eyewear": 0.3}, False),
     ],
 )
 def test_gender_age_beard_and_glasses_are_compared(
