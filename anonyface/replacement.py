@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol
 
 import numpy as np
@@ -243,54 +243,61 @@ class Replacer:
         subject = self._replaceable(plan)
         crop, mesh, window = cut_crop(out, subject.mesh)
         known: dict[EncoderName, Reading] = {}
-        refused: list[Tried] = []
-        passed: list[Tried] = []
         put_on = partial(self._put_on, original, subject, plan.others, crop, mesh, given, known)
-        for one in self._tries(subject, plan, given, put_on):
-            if one.refusal:
-                refused.append(one)
-                continue
-            passed.append(one)
-            if len(passed) == CLOSE_CALLS or one.closeness < CLEARLY_GONE:
-                break
-        for one in sorted(passed, key=lambda one: one.closeness):
-            best = finished(one, put_on)
-            if best.refusal:
-                refused.append(best)
-                continue
-            paste(out, best.patch, window)
-            given.offered.append(best.portrayal.offer.embedding)
-            if best.verdict is not None:
-                given.worn.append(best.verdict.signature)
-            return _outcome(subject, best, len(refused), self.region)
-        raise _none_passed(refused, subject)
+        look_at = cache(partial(portray, subject, self.shows_alike))
+        free = [o for o in plan.offers if not self._doubles(o, given.offered)]
+        offers = choose_tries(showing_first(free, look_at), subject.embedding)
+        left = in_order_of_likeness(offers, look_at)
+        refused: list[Tried] = []
+        while True:
+            passed, left = self._who_pass(left, put_on, refused, last=len(offers))
+            if not passed:
+                raise _none_passed(refused, subject)
+            for one in sorted(passed, key=lambda one: one.closeness):
+                best = finished(one, put_on)
+                if best.refusal:
+                    refused.append(best)
+                    continue
+                paste(out, best.patch, window)
+                given.offered.append(best.portrayal.offer.embedding)
+                if best.verdict is not None:
+                    given.worn.append(best.verdict.signature)
+                return _outcome(subject, best, len(refused), self.region)
 
-    def _tries(self, subject: Subject, plan: Plan, given: Given, put_on: PutOn) -> Iterator[Tried]:
-        """Put one person after the other on a face.
+    def _who_pass(
+        self, portrayals: Iterator[Portrayal], put_on: PutOn, refused: list[Tried], *, last: int
+    ) -> tuple[list[Tried], Iterator[Portrayal]]:
+        """Put one person after the other on a face until a few pass; return these and who is left.
 
         Whose portrait shows something else than was asked, or who is only offered in want of
         others, is tried only as long as nobody passes.
 
+        Args:
+            portrayals: Whom to try.
+            put_on: Puts them on.
+            refused: Those who don't pass are added.
+            last: How many are tried at most.
+
         Raises:
             FaceError: If somebody can't be put on, and nobody passed before.
         """
-        free = [o for o in plan.offers if not self._doubles(o, given.offered)]
-        look_at = cache(partial(portray, subject, self.shows_alike))
-        offers = choose_tries(showing_first(free, look_at), subject.embedding)
-        passed = False
-        for number, one in enumerate(in_order_of_likeness(offers, look_at), start=1):
+        passed: list[Tried] = []
+        for one in portrayals:
             if passed and not (one.alike and one.offer.fitting):
-                return
+                return passed, chain([one], portrayals)
             # Who asks for a part of a face gets it: the least similar of all, and told as it is.
-            settle = self.region != "face" and number == len(offers) and not passed
+            settle = self.region != "face" and len(refused) == last - 1
             try:
                 tried = put_on(one, settle=settle)
             except FaceError:
-                if passed:
-                    return
-                raise
-            passed |= not tried.refusal
-            yield tried
+                if not passed:
+                    raise
+                break
+            (refused if tried.refusal else passed).append(tried)
+            clearly = not tried.refusal and tried.closeness < CLEARLY_GONE
+            if len(passed) == CLOSE_CALLS or clearly:
+                break
+        return passed, portrayals
 
     def _put_on(
         self,

@@ -190,6 +190,15 @@ def test_sketches_are_compared_and_the_portrait_is_judged_again(
         put_on(people[0], meshes[0], [CLOSE, LESS], finished=[STILL, STILL])
 
 
+def test_if_no_portrait_passes_the_next_are_tried(people: list[Image], meshes: list[Mesh]) -> None:
+    outcome, swapper, _ = put_on(
+        people[0], meshes[0], [GONE, CLOSE, CLOSE], finished=[STILL, CLOSE, CLOSE], other={1, 2}
+    )
+    assert outcome.identity is not None
+    assert (outcome.identity.seed, outcome.redraws) == (FINISHED + 1, 1)
+    assert swapper.painted == [0, FINISHED, 1, FINISHED + 1]
+
+
 def test_a_portrait_that_cannot_be_put_on_gives_way_to_the_next(
     people: list[Image], meshes: list[Mesh]
 ) -> None:
