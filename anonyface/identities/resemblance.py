@@ -24,8 +24,8 @@ STRANGER = -0.25
 FROM, TOLERANCE = -0.33, 0.055
 """Excess from which on a nobody costs the more the closer it is to the original, and the unit of
 that cost: far ones need no redraw. With 0.07 a quarter of the first choices were refused, on 104
-faces of lfw-dev, and an encoder that has no say here knew 31 of 100; with 0.035 a tenth, and 15, but
-brows and group strayed, the more the larger the face."""
+faces of lfw-dev, and an encoder that has no say here knew 31 of 100; with 0.035 a tenth, and 15,
+but brows and group strayed, the more the larger the face."""
 
 
 def excess(people: People, request: IdentityRequest) -> FloatArray:
