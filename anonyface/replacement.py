@@ -294,8 +294,9 @@ class Replacer:
                     raise
                 break
             (refused if tried.refusal else passed).append(tried)
-            clearly = not tried.refusal and tried.closeness < CLEARLY_GONE
-            if len(passed) == CLOSE_CALLS or clearly:
+            # At large faces one sees who fits less well.
+            enough = one.offer.sketch is not None or tried.closeness < CLEARLY_GONE
+            if len(passed) == CLOSE_CALLS or (enough and not tried.refusal):
                 break
         return passed, portrayals
 
