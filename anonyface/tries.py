@@ -42,7 +42,8 @@ def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
     """Return the offer that fits best; for redraws those that resemble the original least.
 
     The last tries are the least similar of a longer list: lesser fits, better than a cover. Where
-    few are offered, as to the last of many alike in one photo, all of them are tried.
+    few are offered, as to the last of many alike in one photo, all of them are tried. Who is
+    offered in want of others is never among the first of them.
 
     Args:
         offers: Best first.

@@ -99,15 +99,11 @@ def match_contrast(new: FloatArray, old: FloatArray, where: FloatArray, width: f
     if total < FEWEST_CHEEK_PX:
         return new
     sigma = SHADING_SIGMA * width * factor
-    near = _blur(weight, sigma) + np.float32(1e-3)
     luma, size = _luma(new), (new.shape[1], new.shape[0])
-    smooth, spread = [], []
-    for image in (luma, _luma(old)):
-        small = _shrink(image, factor)
-        smooth.append(_blur(small * weight, sigma) / near)
-        spread.append(float(np.sqrt(((small - smooth[-1]) ** 2 * weight).sum() / total)))
-    gain = np.clip(spread[1] / max(spread[0], 1e-3), *CONTRAST_LIMITS)
-    around = cv2.resize(smooth[0], size, interpolation=cv2.INTER_LINEAR)
+    smooth, spread = _spread(_shrink(luma, factor)[..., None], weight, sigma)
+    _, wanted = _spread(_shrink(_luma(old), factor)[..., None], weight, sigma)
+    gain = np.clip(wanted / max(spread, 1e-3), *CONTRAST_LIMITS)
+    around = cv2.resize(smooth[..., 0], size, interpolation=cv2.INTER_LINEAR)
     # As a gain of lightness: the colours of the portrait are not made louder.
     lighter = np.maximum(around + gain * (luma - around), 0) / np.maximum(luma, 1)
     return np.asarray(np.clip(new * lighter[..., None], 0, 255), dtype=np.float32)
@@ -137,17 +133,13 @@ def limit_colours(
     if total < FEWEST_CHEEK_PX:
         return new
     sigma = SHADING_SIGMA * width * factor
-    near = (_blur(weight, sigma) + np.float32(1e-3))[..., None]
-    lab, before = to_lab(np.clip(new, 0, 255)), to_lab(_shrink(old, factor))
-    smooth, spread = [], []
-    for colours in (_shrink(lab, factor)[..., 1:], before[..., 1:]):
-        smooth.append(_blur(colours * weight[..., None], sigma) / near)
-        square = np.square(colours - smooth[-1]).sum(axis=2)
-        spread.append(float(np.sqrt((square * weight).sum() / total)))
-    damp = min(1.0, (spread[1] + BLOTCHES) / max(spread[0], 1e-3))
+    lab = to_lab(np.clip(new, 0, 255))
+    smooth, spread = _spread(_shrink(lab, factor)[..., 1:], weight, sigma)
+    _, wanted = _spread(to_lab(_shrink(old, factor))[..., 1:], weight, sigma)
+    damp = min(1.0, (wanted + BLOTCHES) / max(spread, 1e-3))
     if damp == 1:
         return new
-    around = cv2.resize(smooth[0], (new.shape[1], new.shape[0]), interpolation=cv2.INTER_LINEAR)
+    around = cv2.resize(smooth, (new.shape[1], new.shape[0]), interpolation=cv2.INTER_LINEAR)
     keep = (1 + (damp - 1) * bare)[..., None].astype(np.float32)
     lab[..., 1:] = around + (lab[..., 1:] - around) * keep
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), dtype=np.float32) * 255
@@ -276,6 +268,21 @@ def limit_casts(
     changed = np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), dtype=np.float32) * 255
     touched = (free < 1) & ((length > MAX_CAST) | (red > 0))
     return np.where(touched[..., None], changed, new).astype(np.float32)
+
+
+def _spread(values: FloatArray, weight: FloatArray, sigma: float) -> tuple[FloatArray, float]:
+    """The smooth part of some channels, (h, w, c), and how far they spread about it.
+
+    Args:
+        values: (h, w, c) float32.
+        weight: (h, w) float32 of the pixels that count; some must.
+        sigma: Of the Gaussian, pixels.
+    """
+    near = (_blur(weight, sigma) + np.float32(1e-3))[..., None]
+    blurred = _blur(values * weight[..., None], sigma)
+    smooth = np.asarray(blurred.reshape(values.shape) / near, dtype=np.float32)
+    square = np.square(values - smooth).sum(axis=2)
+    return smooth, float(np.sqrt((square * weight).sum() / weight.sum()))
 
 
 def _luma(rgb: FloatArray) -> FloatArray:
