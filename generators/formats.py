@@ -174,7 +174,7 @@ def _read_safetensors(data: bytes, budget: rebuild.Budget) -> dict[str, object]:
     start = 8 + int.from_bytes(data[:8], "little")
     body = memoryview(data)[start:]
     try:
-        header = json.loads(data[8:start])
+        header = json.loads(str(data[8:start], "utf-8"))  # of bytes, json guesses the encoding
         return {
             name: _entry(body, entry, budget)
             for name, entry in header.items()

@@ -216,7 +216,8 @@ def stored_facts(path: Path) -> dict[str, object]:
         if not 2 <= length <= _MAX_HEADER or stream.peek(1)[:1] != b"{":
             return {}
         try:
-            facts = json.loads(json.loads(stream.read(length))["__metadata__"]["facts"])
+            header = json.loads(str(stream.read(length), "utf-8"))
+            facts = json.loads(header["__metadata__"]["facts"])
         except (KeyError, RecursionError, TypeError, ValueError):
             return {}
     return facts if isinstance(facts, dict) else {}

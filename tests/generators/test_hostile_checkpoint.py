@@ -235,3 +235,14 @@ def test_damaged_files_give_only_the_documented_errors(tmp_path: Path, official:
             except CheckpointError:
                 outcomes["refused"] += 1
     assert min(outcomes.values()) > 50, outcomes
+
+
+def test_a_header_of_another_encoding_is_refused(tmp_path: Path) -> None:
+    # safetensors are UTF-8; json guesses the encoding of bytes, and imports a codec the file named
+    header = '{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+    for encoding in ("utf-16-le", "utf-32-le"):
+        text = header.encode(encoding)
+        path = tmp_path / "model"
+        path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(4))
+        with pytest.raises(CheckpointCorrupt, match="safetensors"), nothing_happens():
+            load_state_dicts(path)
