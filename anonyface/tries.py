@@ -12,11 +12,11 @@ from anonyface.subjects import Subject
 from anonyface.types import FloatArray, Identity, Look, Mesh, Offer
 from anonyface.verification.encoder import similarity
 
-NEAR_TRIES, FAR_TRIES = 3, 5
+NEAR_TRIES, FAR_TRIES, OTHER_TRIES = 3, 3, 5
 """Redraws before a face is covered: first from among those who fit nearly as well as the first
-choice, then from all."""
+choice, then from all of them, at last from those of other groups."""
 SHORT_LIST, LONG_LIST = 9, 40
-"""Offers among which the near and the far redraws are looked for."""
+"""Offers among which the near and all redraws are looked for."""
 FIRST_CHOICES = 4
 """So many of the best are looked at for one whose portrait shows what was predicted."""
 Likeness: TypeAlias = Callable[[Mesh, Look, Identity], bool]
@@ -41,9 +41,9 @@ class Portrayal:
 def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
     """Return the offer that fits best; for redraws those that resemble the original least.
 
-    The last tries are the least similar of a longer list: lesser fits, better than a cover. Where
-    few are offered, as to the last of many alike in one photo, all of them are tried. Who is
-    offered in want of others is never among the first of them.
+    The later tries are the least similar of a longer list, and of those who are offered in want of
+    others: lesser fits, better than a cover. Where few are offered, as to the last of many alike in
+    one photo, all of them are tried.
 
     Args:
         offers: Best first.
@@ -55,11 +55,18 @@ def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
             return offer.resemblance
         return float(similarity(offer.embedding, original))
 
-    short = [offer for offer in offers[1:SHORT_LIST] if offer.fitting]
-    near = sorted(short, key=resemblance)
-    far = sorted(offers[1 + len(short) :], key=resemblance)
-    rest = [*far[FAR_TRIES:], *near[NEAR_TRIES:]]
-    return [*offers[:1], *near[:NEAR_TRIES], *far[:FAR_TRIES], *rest][: 1 + NEAR_TRIES + FAR_TRIES]
+    def least_similar(some: Sequence[Offer]) -> list[Offer]:
+        return sorted(some, key=resemblance)
+
+    fitting = [offer for offer in offers[1:] if offer.fitting]
+    near, far = (
+        least_similar(fitting[: SHORT_LIST - 1]),
+        least_similar(fitting[SHORT_LIST - 1 :]),
+    )
+    other = least_similar([offer for offer in offers[1:] if not offer.fitting])
+    tries = [*offers[:1], *near[:NEAR_TRIES], *far[:FAR_TRIES], *other[:OTHER_TRIES]]
+    rest = [*far[FAR_TRIES:], *near[NEAR_TRIES:], *other[OTHER_TRIES:]]
+    return [*tries, *rest][: 1 + NEAR_TRIES + FAR_TRIES + OTHER_TRIES]
 
 
 def portray(original: Subject, shows_alike: Likeness, offer: Offer) -> Portrayal:

@@ -16,6 +16,7 @@ from anonyface.tries import (
     FAR_TRIES,
     FIRST_CHOICES,
     NEAR_TRIES,
+    OTHER_TRIES,
     SHORT_LIST,
     choose_tries,
     in_order_of_likeness,
@@ -27,7 +28,7 @@ from anonyface.types import Face, Identity, Look, Mesh, Offer
 from .test_subjects import LOOK
 
 ORIGINAL = np.eye(1, 128, dtype=np.float32)[0]
-ALL = 1 + NEAR_TRIES + FAR_TRIES
+ALL = 1 + NEAR_TRIES + FAR_TRIES + OTHER_TRIES
 
 
 def never() -> Identity:
@@ -55,12 +56,14 @@ def test_the_best_fit_first_then_the_least_similar_near_then_far(told: bool) -> 
         assert values == sorted(float(o.embedding @ ORIGINAL) for o in group)[: len(values)]
 
 
-def test_who_is_offered_in_want_of_others_is_no_near_redraw() -> None:
-    some = offers(np.random.default_rng(1).permutation(np.linspace(0.3, 0.9, 20)).tolist())
-    some = [replace(o, fitting=number < 3) for number, o in enumerate(some)]
+@pytest.mark.parametrize(("fitting", "tried"), [(3, 3), (20, 1 + NEAR_TRIES + FAR_TRIES)])
+def test_who_is_offered_in_want_of_others_comes_last(fitting: int, tried: int) -> None:
+    some = offers(np.random.default_rng(1).permutation(np.linspace(0.3, 0.9, 40)).tolist())
+    some = [replace(o, fitting=number < fitting) for number, o in enumerate(some)]
     tries = choose_tries(some, ORIGINAL)
-    assert [o.fitting for o in tries] == [True] * 3 + [False] * (len(tries) - 3)
-    assert len(tries) == ALL
+    assert [o.fitting for o in tries] == [True] * tried + [False] * (ALL - tried)
+    others = [float(o.embedding @ ORIGINAL) for o in tries[tried : tried + OTHER_TRIES]]
+    assert others == sorted(float(o.embedding @ ORIGINAL) for o in some[fitting:])[: len(others)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, ALL, SHORT_LIST + 2])

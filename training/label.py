@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from anonyface.detection.retinaface import RetinaFace
+from anonyface.identities.clearness import clearness
 from anonyface.identities.generator import Generator
 from anonyface.identities.people import LOOK_FIELDS, look_row, portrait_face
-from anonyface.landmarks import topology as topo
-from anonyface.landmarks.skin import fit_skin, to_lab
 from anonyface.subjects import SubjectReader
-from anonyface.swapping.mask import build_regions
 from anonyface.types import FloatArray, ImageArray, Mesh
 from anonyface.verification.alignment import align_chip
 from anonyface.verification.encoder import DlibEncoder
@@ -35,26 +33,6 @@ def chip_of(generator: Generator, w: FloatArray) -> ImageArray:
     """The (150, 150, 3) aligned chip of a latent's 256-px portrait."""
     pixels = generator.render(w, size=256)
     return align_chip(pixels, portrait_face(256).landmarks).pixels
-
-
-def clearness(pixels: ImageArray, mesh: Mesh) -> float:
-    """Share of bare skin in the band around the features, or on the forehead if that has less.
-
-    Args:
-        pixels: (h, w, 3) RGB uint8 upright portrait.
-        mesh: Its mesh.
-
-    Returns:
-        0 (hat, fringe, hands) to 1.
-    """
-    lab = to_lab(pixels)
-    regions = build_regions(mesh.points, lab.shape)
-    band = regions.soft * regions.band
-    skin = fit_skin(lab, mesh).likelihood(lab)
-    brows = int(mesh.points[np.concatenate([topo.LEFT_BROW, topo.RIGHT_BROW]), 1].mean())
-    parts = [(skin * band)[:brows].sum() / max(float(band[:brows].sum()), 1e-6)]
-    parts.append((skin * band).sum() / max(float(band.sum()), 1e-6))
-    return float(min(parts))
 
 
 class Labeller:

@@ -203,6 +203,15 @@ CARDS = {
         + " Portraits as both identity encoders see them (see their cards); nobody real is in it.",
         limits="Of portraits in good light: on a face in a photo the encoders see its light and blur, too.",
     ),
+    "identity-axes": CardText(
+        title="Directions in which a synthetic person becomes somebody else who looks as before",
+        licence="Apache-2.0",
+        origin="training/identity_axes.py",
+        input="npz: axes (12,512) of the style vector, slopes (12,4,128) of the embeddings under the built-in "
+        "encoder and the judges of anonyface.identities.people.VIEWS",
+        lineage=FFHQ + " Linear fits over the pool; nobody real is in it.",
+        limits="To first order: a portrait moved along them is read a little otherwise.",
+    ),
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Literal
 
@@ -36,20 +37,23 @@ class Viewer:
     """Renders people and reads them as the judges do.
 
     Args:
+        judges: Under whose names.
         threads: Threads for inference.
     """
 
-    def __init__(self, *, threads: int = 1) -> None:
+    def __init__(self, judges: Sequence[EncoderName] = VIEWS, *, threads: int = 1) -> None:
         self.generator, self.mesh = Generator(threads=threads), FaceMesh(threads=threads)
-        judges: dict[EncoderName, Encoder] = {
+        encoder = DlibEncoder(threads=threads)
+        known: dict[EncoderName, Encoder] = {
+            "encoder": encoder,
             "second-encoder": SFaceEncoder(sees="face", threads=threads),
             "second-encoder, upper face": SFaceEncoder(sees="upper face", threads=threads),
-            "encoder, upper face": UpperFace(DlibEncoder(threads=threads)),
+            "encoder, upper face": UpperFace(encoder),
         }
-        self.encoders = [judges[name] for name in VIEWS]
+        self.encoders = [known[name] for name in judges]
 
     def __call__(self, w: FloatArray) -> FloatArray:
-        """(len(VIEWS), 128) embeddings of length 1 of the portrait of a (512,) latent.
+        """(len(judges), 128) embeddings of length 1 of the portrait of a (512,) latent.
 
         Each is the sum of those of the portrait and of its mirror image, as people are given out
         either way.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.errors import InputError
+from anonyface.identities.axes import STAYS
 from anonyface.identities.latents import Recipe
 from anonyface.identities.people import People
 from anonyface.types import FloatArray, Look
@@ -19,7 +20,9 @@ hardly read as women read as men, old ones above all."""
 BARELY_SHOWS, A_CHILD = 0.5, 12.0
 """The same for those younger than so many years: a child's gender barely shows, and among the few
 in whom it does hardly anybody is 4 or 5, or left for the next who asks."""
-PERSONA = re.compile(r"pool:(\d+)(?:x(\d+)@(0\.\d\d))?(m?)")
+PERSONA = re.compile(
+    r"pool:(?P<mother>\d+)(?:x(?P<father>\d+)@(?P<share>0\.\d\d))?(?:~(?P<code>[0-9a-f]{3}))?(?P<mirrored>m?)"
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ class Candidates:
         recipe = self.recipe
         mother, father = int(recipe.mother[row]), int(recipe.father[row])
         other = "" if mother == father else f"x{father}@{recipe.share[row]:.2f}"
-        return f"pool:{mother}{other}{'m' if recipe.mirrored[row] else ''}"
+        code = int(recipe.code[row])
+        moved = "" if code == STAYS else f"~{code:03x}"
+        return f"pool:{mother}{other}{moved}{'m' if recipe.mirrored[row] else ''}"
 
 
 def surely(people: People, look: Look) -> NDArray[np.bool_]:
@@ -76,12 +81,14 @@ def recipe_of(persona: str, count: int) -> Recipe:
         InputError: If nobody of the pool is called so.
     """
     found = PERSONA.fullmatch(persona)
-    rows = [int(r) for r in found.groups()[:2] if r is not None] if found else []
-    if found is None or max(rows) >= count:
+    mother = int(found["mother"]) if found else count
+    father = int(found["father"] or mother) if found else count
+    if found is None or max(mother, father) >= count:
         raise InputError(f"no synthetic person is called {persona!r}")
     return Recipe(
-        np.array(rows[:1]),
-        np.array(rows[-1:]),
-        np.array([found[3] or 1], dtype=np.float32),
-        np.array([bool(found[4])]),
+        np.array([mother]),
+        np.array([father]),
+        np.array([found["share"] or 1], dtype=np.float32),
+        np.array([bool(found["mirrored"])]),
+        np.array([STAYS if found["code"] is None else int(found["code"], 16)]),
     )

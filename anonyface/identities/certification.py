@@ -41,8 +41,6 @@ TURNED_FROM, TURNED_UP_TO, TURN_STEP = 3.0, 15.0, 0.3
 between the head is turned once more, by at most this step (see `latents.LONG_STEP`)."""
 GLASSES = 0.5
 """Probability from which on a portrait rather shows glasses than none."""
-ROUNDING = 2e-3
-"""Latents are rounded: what is steered up to the limit must not end beyond."""
 
 
 class Certifier:
@@ -116,7 +114,7 @@ class Certifier:
             one.recipe.mirrored,
             pose,
             longest_step=TURN_STEP,
-            max_psi=MAX_PSI - ROUNDING,
+            max_psi=MAX_PSI,
         )
         turned = replace(one, people=people)
         again = self.portraits(turned, request)

@@ -30,12 +30,12 @@ TOLERANCE = {
 """How far off a nobody may be before it shows: the unit of the search's distance. Skin tone may be
 far off, because light and exposure are in it and it is matched when the face is put on; that hair,
 ears and neck fit is up to the group."""
-GROUP_TOLERANCE = 0.13
+GROUP_TOLERANCE = 0.11
 """Hellinger distance of two faces' group probabilities that is as bad as one tolerance: half of
 what begins to show, or resemblance to the original would be bought with the group."""
 GROUP_TONES = np.array([-8, 51, 25, 38, 12, 27, 48], dtype=np.float32)
 """Skin tone the groups have in the pool, degrees (least squares, printed by training.make_pool)."""
-TONE_REACH = 20.0
+TONE_REACH = 30.0
 """How far from what the group lets expect a tone is believed: beyond, it is the light."""
 OTHER_SIDE = {"p_female": 4.0, "facial_hair": 3.0}
 """Distance added for a nobody of the other gender, or with a beard or moustache where the original

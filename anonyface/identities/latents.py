@@ -8,11 +8,12 @@ parents, a small network says what that changes, and what is known of the parent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anonyface.identities.axes import STAYS
 from anonyface.identities.people import GROUPS, LABELS, MIRRORED, PROBABILITIES, People
 from anonyface.runtime import open_session, run
 from anonyface.types import FloatArray, Look
@@ -29,6 +30,9 @@ the more the person changes."""
 EXPANSION = 0.6
 """A mix is nearer to the mean, a more average face, than its parents: share of that undone."""
 
+ROUNDING = 2e-3
+"""Latents are rounded: what is steered up to the limit must not end beyond."""
+
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
@@ -39,18 +43,20 @@ class Recipe:
         father: (n,) row of the other; the same row for somebody who is only steered.
         share: (n,) share of the mother's latent, a multiple of 1/100.
         mirrored: (n,) whether the portrait is to be mirrored.
+        code: (n,) where they are moved along the identity axes, `axes.STAYS` for not at all.
     """
 
     mother: NDArray[np.intp]
     father: NDArray[np.intp]
     share: FloatArray
     mirrored: NDArray[np.bool_]
+    code: NDArray[np.intp]
 
     def __len__(self) -> int:
         return len(self.mother)
 
     def __getitem__(self, rows: NDArray[np.intp]) -> Recipe:
-        return Recipe(self.mother[rows], self.father[rows], self.share[rows], self.mirrored[rows])
+        return Recipe(**{f.name: getattr(self, f.name)[rows] for f in fields(Recipe)})
 
 
 class LatentModel:
@@ -139,13 +145,29 @@ class LatentModel:
             max_psi: How far from the mean they may get.
         """
         latents = people.latents + self._steps(people.labels, mirrored, look, longest_step)
-        inside = np.minimum(1, np.float32(max_psi) / np.maximum(self.psi(latents), 1e-6))
+        inside = np.minimum(1, np.float32(max_psi - ROUNDING) / np.maximum(self.psi(latents), 1e-6))
         said_labels, said_embeddings = self(people.latents)
         return self._corrected(
             self.mean + (latents - self.mean) * inside[:, None],
             people.labels - said_labels,
             people.embeddings - said_embeddings,
             people.views,
+        )
+
+    def moved(self, people: People, steps: FloatArray, seen: FloatArray) -> People:
+        """Return people who were moved somewhere else.
+
+        Args:
+            people: Whose labels and embeddings are predicted, or better, measured.
+            steps: (n, 512) in units of the average distance from the mean.
+            seen: (n, len(VIEWS), 128) how that changes the views of the other judges.
+        """
+        said_labels, said_embeddings = self(people.latents)
+        return self._corrected(
+            people.latents + self.reach * steps,
+            people.labels - said_labels,
+            people.embeddings - said_embeddings,
+            None if people.views is None else unit(people.views + seen),
         )
 
     def _corrected(
@@ -188,18 +210,19 @@ def cross_at_random(
     """
     mother, father = rng.choice(rows, (2, count))
     share = rng.uniform(*CROSSED, count).round(2).astype(np.float32)
-    return Recipe(mother, father, share, np.full(count, mirrored))
+    return Recipe(mother, father, share, np.full(count, mirrored), np.full(count, STAYS))
 
 
 def as_they_are(rows: NDArray[np.intp], *, mirrored: bool) -> Recipe:
     """Everybody for themselves: only steered."""
-    return Recipe(rows, rows, np.ones(len(rows), np.float32), np.full(len(rows), mirrored))
+    n = len(rows)
+    return Recipe(rows, rows, np.ones(n, np.float32), np.full(n, mirrored), np.full(n, STAYS))
 
 
 def together(recipes: list[Recipe]) -> Recipe:
     """All people of several recipes."""
-    names = ("mother", "father", "share", "mirrored")
-    return Recipe(*(np.concatenate([getattr(r, n) for r in recipes]) for n in names))
+    names = [f.name for f in fields(Recipe)]
+    return Recipe(**{n: np.concatenate([getattr(r, n) for r in recipes]) for n in names})
 
 
 def _sane(labels: FloatArray) -> FloatArray:

@@ -74,6 +74,18 @@ class People:
             views,
         )
 
+    def followed_by(self, others: People) -> People:
+        """The same people, then others; of all of them views are known, or of none."""
+        views = None
+        if self.views is not None and others.views is not None:
+            views = np.concatenate([self.views, others.views])
+        return People(
+            np.concatenate([self.latents, others.latents]),
+            np.concatenate([self.embeddings, others.embeddings]),
+            np.concatenate([self.labels, others.labels]),
+            views,
+        )
+
     def column(self, name: str) -> FloatArray:
         """(n,) one label of everybody."""
         return np.asarray(self.labels[:, LABELS.index(name)])

@@ -15,6 +15,8 @@ from anonyface.verification.thresholds import EncoderName, match_threshold
 WHOLE: tuple[EncoderName, EncoderName] = ("encoder", "second-encoder")
 MASKED: tuple[EncoderName, EncoderName] = ("encoder, upper face", "second-encoder, upper face")
 """The two judges of a face, and of one in a medical mask."""
+SEEN_BY = (WHOLE[0], *VIEWS)
+"""Under whom people have embeddings: the built-in encoder, then who gave their views."""
 SECOND_SHARE = 0.3
 """What a later judge's similarity counts beside the first one's. An encoder that has no say here it
 tells a tenth as much (least squares on up to 15 new faces for each of 92 people), but that judge
@@ -38,15 +40,33 @@ def excess(people: People, request: IdentityRequest) -> FloatArray:
         people: Of whom.
         request: Whom they are to replace; at least one in ``avoid``.
     """
-    first, second = MASKED if MASKED[0] in request.seen and people.views is not None else WHOLE
+    first, second = _judges(people, request)
     original = request.seen.get(first, request.avoid[0])
     theirs = _views(people, first)
     total = similarity(theirs, original) - np.float32(match_threshold("1e-2", encoder=first))
     beyond: FloatArray | float = STRANGER
-    if second in request.seen and people.views is not None:
+    if second is not None:
         asked = cosine(_views(people, second), request.seen[second])
         beyond = asked - np.float32(match_threshold("1e-2", encoder=second))
     return np.asarray(total + np.float32(SECOND_SHARE) * beyond, dtype=np.float32)
+
+
+def rises(people: People, request: IdentityRequest, slopes: FloatArray) -> FloatArray:
+    """(n, k) by how much the `excess` of people rises along k axes, to first order.
+
+    Args:
+        people: Of whom.
+        request: Whom they are to replace; at least one in ``avoid``.
+        slopes: (k, 1 + len(VIEWS), 128) how their embeddings change along each axis.
+    """
+    first, second = _judges(people, request)
+    apart = _views(people, first) - request.seen.get(first, request.avoid[0])
+    length = np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-6)
+    total = -(apart / length) @ slopes[:, SEEN_BY.index(first)].T  # of 1 - |apart|
+    if second is not None:
+        share = np.float32(SECOND_SHARE)
+        total += share * slopes[:, SEEN_BY.index(second)] @ request.seen[second]
+    return np.asarray(total, dtype=np.float32)
 
 
 def closeness(checks: Sequence[Check]) -> float:
@@ -66,6 +86,14 @@ def cost(of: FloatArray) -> FloatArray:
     [0.0, 2.0]
     """
     return np.asarray(np.maximum(0, of - FROM) / TOLERANCE, dtype=np.float32)
+
+
+def _judges(people: People, request: IdentityRequest) -> tuple[EncoderName, EncoderName | None]:
+    """Who judges, and who does so after; None where it was not asked or nobody knows."""
+    if people.views is None:
+        return WHOLE[0], None
+    first, second = MASKED if MASKED[0] in request.seen else WHOLE
+    return first, second if second in request.seen else None
 
 
 def _views(people: People, judge: EncoderName) -> FloatArray:

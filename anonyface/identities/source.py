@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from anonyface.errors import InputError, NobodyLeft
 from anonyface.identities import resemblance
+from anonyface.identities.axes import STAYS, load_axes
 from anonyface.identities.candidates import Candidates, Parents, recipe_of, surely
 from anonyface.identities.certification import PARENTS_OF_CERTIFIED, Certifier
 from anonyface.identities.fit import REFUSED, far_older, misfit, of_any_group, wanted
@@ -74,7 +75,7 @@ class LatentIdentities:
     ) -> None:
         self.people = load_pool() if people is None else people
         self.limits = Limits(real=max_resemblance, sibling=max_sibling_similarity)
-        self.model = LatentModel(threads=threads)
+        self.model, self.axes = LatentModel(threads=threads), load_axes()
         self.portraits = Portraits(model=self.model, threads=threads)
         self.certifier = Certifier(
             model=self.model,
@@ -222,12 +223,15 @@ class LatentIdentities:
         """
         recipe = recipe_of(persona, len(self.people))
         people = self.model.breed(self.people, recipe, request.look, longest_step=LONG_STEP)
+        if recipe.code[0] != STAYS:
+            people = self._moved(people, recipe, request.look)
         return self._offer(Candidates(people, recipe, np.zeros(1, np.float32)), request)
 
     def search(self, request: IdentityRequest, parents: Parents = ANYBODY) -> Candidates:
         """Return candidates in the order they are offered.
 
-        Their parents resemble nobody the request names; they may.
+        Their parents resemble nobody the request names; they may. Each is there twice: as bred, and
+        moved away from the original.
 
         The order is the distance plus a seeded random part, so that two photos of one person do not
         get the same nobody unless the seed says so.
@@ -252,6 +256,12 @@ class LatentIdentities:
             return Candidates(self.people[:0], nobody, np.zeros(0, np.float32))
         recipe = together(recipes)
         people = self.model.breed(self.people, recipe, request.look)
+        if len(request.avoid):
+            others = replace(
+                recipe, code=self.axes.code(resemblance.rises(people, request, self.axes.slopes))
+            )
+            people = people.followed_by(self._moved(people, others, request.look))
+            recipe = together([recipe, others])
         total = misfit(people, request.look, mirrored=recipe.mirrored)
         people, total = self._steer_again(
             people, total, recipe.mirrored, request.look, count=parents.steered_again
@@ -280,6 +290,14 @@ class LatentIdentities:
             as_they_are(nearest, mirrored=mirrored),
             cross_at_random(nearest[: reach * PARENTS], CHILDREN, rng, mirrored=mirrored),
         ]
+
+    def _moved(self, people: People, recipe: Recipe, look: Look) -> People:
+        """People moved along the identity axes, then steered towards a look once more."""
+        codes = recipe.code
+        moved = self.model.moved(people, self.axes.step(codes), self.axes.seen(codes))
+        return self.model.steer(
+            moved, recipe.mirrored, look, longest_step=SHORT_STEP, max_psi=MAX_PSI
+        )
 
     def _steer_again(
         self,

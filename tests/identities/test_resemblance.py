@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from anonyface.identities.axes import STAYS
 from anonyface.identities.latents import LatentModel, Recipe
 from anonyface.identities.people import VIEWS, load_pool
 from anonyface.identities.resemblance import MASKED, excess
@@ -63,6 +64,7 @@ def test_people_the_second_judge_would_recognise_come_later() -> None:
     def place(request: IdentityRequest) -> int:
         recipe = source.search(request).recipe
         alone = (recipe.mother == 17) & (recipe.father == 17) & ~recipe.mirrored
+        alone &= recipe.code == STAYS
         return int(np.flatnonzero(alone)[0])
 
     assert place(ask(17, {})) < 10
@@ -80,7 +82,11 @@ def test_offers_tell_what_is_expected() -> None:
 def test_children_are_seen_between_their_parents() -> None:
     assert PEOPLE.views is not None
     recipe = Recipe(
-        np.array([3, 3]), np.array([3, 90]), np.array([1, 0.5], np.float32), np.zeros(2, np.bool_)
+        mother=np.array([3, 3]),
+        father=np.array([3, 90]),
+        share=np.array([1, 0.5], np.float32),
+        mirrored=np.zeros(2, np.bool_),
+        code=np.full(2, STAYS),
     )
     views = LatentModel().breed(PEOPLE, recipe, PEOPLE.look(3, mirrored=False)).views
     assert views is not None

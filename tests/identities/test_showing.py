@@ -229,8 +229,10 @@ def test_light_of_two_colours_is_not_wanted(mesh: Mesh) -> None:
 @pytest.mark.parametrize(
     ("asked", "seen", "fits"),
     [
-        ({"p_female": 0.95, "age": 40.0}, {"p_female": 0.85, "age": 46.0}, True),
-        ({"p_female": 0.95, "age": 40.0}, {"p_female": 0.7, "age": 40.0}, False),
+        ({"p_female": 0.95, "age": 40.0}, {"p_female": 0.9, "age": 46.0}, True),
+        ({"p_female": 0.95, "age": 40.0}, {"p_female": 0.8, "age": 40.0}, False),
+        ({"skin_tone": 60.0}, {"skin_tone": 0.0}, False),  # too dark to be lit so far
+        ({"skin_tone": 0.0}, {"skin_tone": 60.0}, True),
         ({"p_female": 0.05, "age": 40.0}, {"p_female": 0.3, "age": 40.0}, False),
         ({"p_female": 0.6, "age": 40.0}, {"p_female": 1.0, "age": 40.0}, True),  # surer is no harm
         ({"p_female": 0.95, "age": 5.0}, {"p_female": 0.5, "age": 5.0}, True),  # a child
