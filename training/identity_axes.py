@@ -65,8 +65,9 @@ class Slopes:
     """How things change with a style, in units of its average distance from the mean.
 
     Attributes:
-        labels: (512, len(LABELS) + len(PROBABILITIES)) in tolerances; probabilities once more as
-            logits: among those who surely read as women some do so more than others.
+        labels: (512, len(LABELS) + len(PROBABILITIES) + 1) in tolerances; probabilities once more
+            as logits: among those who surely read as women some do so more than others. The last is
+            that of a hand at the face.
         embeddings: (512, 1 + len(VIEWS), 128) under all judges.
         covariance: (512, 512) of the styles.
     """
@@ -89,8 +90,9 @@ def fit_slopes(people: People, model: LatentModel) -> Slopes:
     sure = np.clip(people.labels[:, [LABELS.index(n) for n in PROBABILITIES]], *SURE)
     labels = [people.labels / tolerances, np.log(sure / (1 - sure)) / LOGIT_TOLERANCE]
     seen = all_views(people)
+    hands = model.reach * model.hands.weight[:, None] / LOGIT_TOLERANCE
     return Slopes(
-        slopes(np.concatenate(labels, axis=1)),
+        np.concatenate([slopes(np.concatenate(labels, axis=1)), hands], axis=1),
         slopes(seen.reshape(len(people), -1)).reshape(-1, *seen.shape[1:]),
         np.asarray(np.cov(styles.T)),
     )

@@ -203,6 +203,14 @@ CARDS = {
         + " Portraits as both identity encoders see them (see their cards); nobody real is in it.",
         limits="Of portraits in good light: on a face in a photo the encoders see its light and blur, too.",
     ),
+    "hands": CardText(
+        title="Whether a latent's portrait shows a hand at the face",
+        licence="Apache-2.0",
+        origin="training/fit_hands.py",
+        input="npz: weight (512), bias of a logistic regression on the style vector",
+        lineage=FFHQ + " Labelled by eye on generated portraits; nobody real is in it.",
+        limits="Hands of grown-ups far from the mouth were seldom labelled.",
+    ),
     "identity-axes": CardText(
         title="Directions in which a synthetic person becomes somebody else who looks as before",
         licence="Apache-2.0",

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.identities.axes import STAYS
+from anonyface.identities.hands import load_hands
 from anonyface.identities.people import GROUPS, LABELS, MIRRORED, PROBABILITIES, People
 from anonyface.runtime import open_session, run
 from anonyface.types import FloatArray, Look
@@ -68,6 +69,7 @@ class LatentModel:
     Attributes:
         mean: (512,) mean of all styles.
         reach: Average distance of a style from the mean.
+        hands: Says whose portrait would show a hand.
         directions: (len(STEERED), 512) what changes one of `STEERED` by one of its units and, to
             first order, nothing else.
     """
@@ -77,7 +79,7 @@ class LatentModel:
         names = ["mean", "reach", "directions"]
         feed = {"w": np.zeros((1, 512), dtype=np.float32)}
         self.mean, reach, self.directions = run(self.session, feed, names)
-        self.reach = float(reach[0])
+        self.reach, self.hands = float(reach[0]), load_hands()
 
     def __call__(self, w: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(n, 512) style vectors -> (n, len(LABELS)) labels, (n, 128) embeddings."""
@@ -182,7 +184,11 @@ class LatentModel:
         latents = latents.astype(np.float16).astype(np.float32)
         labels, embeddings = self(latents)
         embeddings = unit(embeddings + embedding_errors)
-        return People(latents, embeddings, _sane(labels + label_errors), views)
+        labels = _sane(labels + label_errors)
+        # Hands come and go on the way between people, and what is known of those says nothing.
+        sound = LABELS.index("sound")
+        labels[:, sound] = np.minimum(labels[:, sound], 1 - self.hands(latents))
+        return People(latents, embeddings, labels, views)
 
     def _steps(
         self, labels: FloatArray, mirrored: NDArray[np.bool_], look: Look, longest: float
