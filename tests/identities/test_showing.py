@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from anonyface.identities.clearness import clearness
 from anonyface.identities.fit import DARK_LENSES
 from anonyface.identities.looks import (
     NARROW,
@@ -18,6 +19,7 @@ from anonyface.identities.looks import (
     cheek_colours,
 )
 from anonyface.identities.showing import (
+    CLEAR,
     MOST_OPEN,
     MOST_TURNED,
     MOST_WIDE,
@@ -100,6 +102,21 @@ def alike(original: Mesh, portrait: Mesh, look: Look = LOOK, eyes: int | None = 
 
 def test_a_face_shows_what_it_shows(mesh: Mesh) -> None:
     assert alike(mesh, mesh)
+
+
+def test_hair_that_hangs_into_the_face_does_not_show_what_it_should(
+    people: list[NDArray[np.uint8]], mesh: Mesh
+) -> None:
+    """A fringe over one brow, and hair down one cheek: both would be worn beside the original's."""
+    assert clearness(people[0], mesh) > CLEAR
+    for fringe in ([10, 67, 103, 54, 105, 66], [54, 21, 162, 127, 234, 93, 132, 123, 117, 143]):
+        pixels = people[0].copy()
+        hull = cv2.convexHull(mesh.points[fringe, :2].round().astype(np.int32))
+        cv2.fillPoly(pixels, [hull], (35, 25, 20))
+        assert clearness(pixels, mesh) < CLEAR
+        identity = Identity(pixels, mesh, np.zeros(512), "male", 30.0, np.eye(128)[0], 1, "t")
+        assert not shows_alike(mesh, LOOK, identity)
+        assert shows_alike(mesh, LOOK, replace(identity, pixels=people[0]))
 
 
 @pytest.mark.parametrize(
