@@ -108,6 +108,26 @@ def rank1(scores: ArrayLike) -> BoolArray:
     return np.asarray(own >= best, bool)
 
 
+def place(scores: ArrayLike) -> FloatArray:
+    """(n,) share of the gallery that probe i finds more likely than its own entry i.
+
+    Where nothing tells who it is the places are spread evenly between 0 and 1, and their median is
+    0.5. Beyond, the least likely are the likelier: somebody was moved away from too far.
+
+    Args:
+        scores: As for `rank1`; probes of NaN, or whose own entry is NaN, are left out.
+
+    >>> place([[0.9, 0.1, 0.2], [0.8, 0.2, 0.1]]).tolist()
+    [0.0, 0.5]
+    """
+    table = np.asarray(scores, np.float64)
+    own = table[np.arange(len(table)), np.arange(len(table))]
+    known = ~np.isnan(own)
+    table, own = table[known], own[known]
+    above = (table > own[:, None]).sum(axis=1)
+    return np.asarray(above / np.maximum((~np.isnan(table)).sum(axis=1) - 1, 1), np.float32)
+
+
 @dataclass(frozen=True)
 class Difference:
     """A difference of two shares of the same people, with its 95 % interval."""

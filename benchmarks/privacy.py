@@ -33,6 +33,7 @@ from benchmarks.identification import (
     accepted,
     compare,
     impostor_scores,
+    place,
     rank1,
     roc,
     share,
@@ -106,6 +107,11 @@ def judge_people(
             "painted": share(rank1(compare(painted, second, judge.metric))),
             "chance": 1 / len(people.pairs),
         },
+        "place": {
+            "before": float(np.median(place(compare(first, second, judge.metric)))),
+            "after": float(np.median(place(compare(after, second, judge.metric)))),
+            "chance": 0.5,
+        },
         "roc": {name: roc(scores[name], impostors, CURVE_FARS) for name in CURVES},
     }
     for far in FARS:
@@ -164,6 +170,9 @@ def show(figures: dict[str, Any]) -> None:
             for when, v in judge["rank1"].items()
             if isinstance(v, Share)
         ]
+        rows.append(
+            (name, "", "median place of the own among all, after", judge["place"]["after"], "")
+        )
     print_table(("encoder", "FAR", "measure", "value", "95 %"), rows)
     print_table(
         ("encoder", "decides inside", "how"),

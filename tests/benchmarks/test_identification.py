@@ -10,6 +10,7 @@ from benchmarks.identification import (
     compare,
     gain,
     impostor_scores,
+    place,
     rank1,
     roc,
     share,
@@ -38,6 +39,16 @@ def test_a_face_not_found_is_not_accepted() -> None:
 def test_rank1_wants_the_own_entry_first() -> None:
     scores = [[0.9, 0.1, 0.2], [0.8, 0.7, 0.1], [0.3, 0.3, 0.3]]
     assert rank1(scores).tolist() == [True, False, True]
+
+
+def test_the_place_tells_both_who_is_found_and_who_was_fled_from() -> None:
+    nan = float("nan")
+    table = np.random.default_rng(0).random((400, 400))
+    assert np.median(place(table)) == pytest.approx(0.5, abs=0.07)
+    assert place(table + np.eye(400)).max() == 0
+    assert place(table - np.eye(400)).min() == 1
+    assert place([[nan, 1.0], [0.2, 0.3]]).tolist() == [0]
+    assert place([[0.1, nan, 1.0]]).tolist() == [1]
 
 
 def test_rank1_without_a_face_finds_nobody() -> None:
