@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anonyface.identities.candidates import A_CHILD, BARELY_SHOWS
-from anonyface.identities.clearness import clearness
+from anonyface.identities.clearness import hair_in_face
 from anonyface.identities.fit import DARK_LENSES, WEARS, age_tolerance
 from anonyface.identities.looks import CLOSED, LookReader, are_dark, cheek_colours
 from anonyface.landmarks.iris import true_gap
@@ -26,10 +26,6 @@ OPEN = 0.22
 MIXED_LIGHT = 7.5
 """Spread of the skin's colour, a*b* units, from which on a portrait is lit in several colours: they
 stay as spots of light. So were 1 in 25; of the 24 with most of it every fourth had such spots."""
-CLEAR = 0.88
-"""Share of bare forehead and temples below which hair hangs over a brow or a cheek: there it would
-be worn as well, beside the original's own. Of 48 portraits that were looked at, 7 had less; 5 of
-these had such hair, and one of all others."""
 MOST_LIFTED = 45.0
 """Degrees of skin tone by which a portrait may be darker than the photo: beyond, what little its
 skin shows becomes blotches in the light."""
@@ -137,7 +133,8 @@ def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
             return False
     if colour_spread(identity.pixels, portrait) > MIXED_LIGHT:
         return False
-    if clearness(identity.pixels, portrait) < CLEAR:
+    female = identity.gender == "female"
+    if hair_in_face(identity.pixels, portrait, female=female, age=identity.age):
         return False
     old, new = estimate_pose(original.points), estimate_pose(portrait.points)
     if max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)) > MOST_TURNED:

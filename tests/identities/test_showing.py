@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonyface.identities.clearness import clearness
+from anonyface.identities.clearness import CLEAR, STRANDS, clearness, hair_in_face, unevenness
 from anonyface.identities.fit import DARK_LENSES
 from anonyface.identities.looks import (
     NARROW,
@@ -19,7 +19,6 @@ from anonyface.identities.looks import (
     cheek_colours,
 )
 from anonyface.identities.showing import (
-    CLEAR,
     MOST_OPEN,
     MOST_TURNED,
     MOST_WIDE,
@@ -117,6 +116,21 @@ def test_hair_that_hangs_into_the_face_does_not_show_what_it_should(
         identity = Identity(pixels, mesh, np.zeros(512), "male", 30.0, np.eye(128)[0], 1, "t")
         assert not shows_alike(mesh, LOOK, identity)
         assert shows_alike(mesh, LOOK, replace(identity, pixels=people[0]))
+
+
+def test_a_fringe_of_the_colour_of_skin_is_seen_by_its_strands(
+    people: list[NDArray[np.uint8]], mesh: Mesh
+) -> None:
+    clear, pixels = people[0], people[0].copy()
+    brow = mesh.points[np.concatenate([topo.LEFT_BROW, topo.RIGHT_BROW]), 1].mean()
+    for x in range(0, pixels.shape[1], 24):  # strands a hundredth of the picture wide
+        part = pixels[: int(brow), x : x + 12]
+        part[:] = np.clip(part.astype(int) - 25, 0, 255).astype(np.uint8)
+    assert unevenness(clear, mesh)[0] < STRANDS / 2
+    assert not hair_in_face(clear, mesh, female=True, age=30)
+    assert clearness(pixels, mesh) > CLEAR
+    assert hair_in_face(pixels, mesh, female=True, age=30)
+    assert not hair_in_face(pixels, mesh, female=False, age=70)  # may be wrinkles
 
 
 @pytest.mark.parametrize(
