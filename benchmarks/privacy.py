@@ -170,9 +170,7 @@ def show(figures: dict[str, Any]) -> None:
             for when, v in judge["rank1"].items()
             if isinstance(v, Share)
         ]
-        rows.append(
-            (name, "", "median place of the own among all, after", judge["place"]["after"], "")
-        )
+        rows += [(name, "", f"median place {when}", v, "") for when, v in judge["place"].items()]
     print_table(("encoder", "FAR", "measure", "value", "95 %"), rows)
     print_table(
         ("encoder", "decides inside", "how"),
