@@ -59,10 +59,8 @@ def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
         return sorted(some, key=resemblance)
 
     fitting = [offer for offer in offers[1:] if offer.fitting]
-    near, far = (
-        least_similar(fitting[: SHORT_LIST - 1]),
-        least_similar(fitting[SHORT_LIST - 1 :]),
-    )
+    near = least_similar(fitting[: SHORT_LIST - 1])
+    far = least_similar(fitting[SHORT_LIST - 1 :])
     other = least_similar([offer for offer in offers[1:] if not offer.fitting])
     tries = [*offers[:1], *near[:NEAR_TRIES], *far[:FAR_TRIES], *other[:OTHER_TRIES]]
     rest = [*far[FAR_TRIES:], *near[NEAR_TRIES:], *other[OTHER_TRIES:]]
