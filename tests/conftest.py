@@ -43,6 +43,12 @@ def scene(people: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session")
+def pair(scene: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(300, 600, 3) the upper two of them, where the number of faces does not matter."""
+    return np.ascontiguousarray(scene[:300])
+
+
+@pytest.fixture(scope="session")
 def anonymizer() -> Anonymizer:
     """The default anonymizer with a fixed seed; loads every model once for the whole session."""
     return Anonymizer(seed=5)

@@ -61,11 +61,11 @@ def test_every_face_is_replaced_and_not_recognised_any_more(
         assert outcome.similarity_before > outcome.threshold
 
 
-def test_a_swapper_that_does_nothing_ends_in_covered_faces(scene: Image) -> None:
-    result = Anonymizer(swapper=DoNothing(), seed=1)(scene)
-    assert [o.action for o in result.faces] == ["redacted"] * 4
+def test_a_swapper_that_does_nothing_ends_in_covered_faces(pair: Image) -> None:
+    result = Anonymizer(swapper=DoNothing(), seed=1)(pair)
+    assert [o.action for o in result.faces] == ["redacted"] * 2
     assert all("still recognisable" in o.reason for o in result.faces)
-    assert all(face_change(scene, result.image, o.face) > LEAST_CHANGE for o in result.faces)
+    assert all(face_change(pair, result.image, o.face) > LEAST_CHANGE for o in result.faces)
 
 
 def test_a_face_that_fails_is_covered_and_says_why(scene: Image) -> None:
@@ -219,15 +219,15 @@ def test_a_face_does_not_depend_on_the_others(
 def test_a_batch_gives_the_same_bytes_as_single_photos(
     anonymizer: Anonymizer, scene: Image, result: AnonymizeResult
 ) -> None:
-    mirrored = np.ascontiguousarray(scene[:, ::-1])
+    mirrored = np.ascontiguousarray(scene[:300, ::-1])
     batch = [r.image.tobytes() for r in anonymizer.batch([mirrored, scene])]
     assert batch[1] == result.image.tobytes()
     assert batch[0] != batch[1]
 
 
-def test_without_a_seed_every_run_gives_other_people(scene: Image) -> None:
+def test_without_a_seed_every_run_gives_other_people(pair: Image) -> None:
     anonymizer = Anonymizer()
-    sources = [[o.identity.source for o in anonymizer(scene).faces if o.identity] for _ in range(2)]
+    sources = [[o.identity.source for o in anonymizer(pair).faces if o.identity] for _ in range(2)]
     assert sources[0] != sources[1]
 
 
@@ -322,15 +322,15 @@ def test_types_are_read_only(result: AnonymizeResult) -> None:
 # threads and marks ------------------------------------------------------------------------------
 
 
-def test_threads_may_share_one_anonymizer(scene: Image, result: AnonymizeResult) -> None:
+def test_threads_may_share_one_anonymizer(pair: Image, anonymizer: Anonymizer) -> None:
     shared = Anonymizer(seed=5)
     with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(shared, [scene] * 3))
-    assert {r.image.tobytes() for r in done} == {result.image.tobytes()}
+        done = list(pool.map(shared, [pair] * 3))
+    assert {r.image.tobytes() for r in done} == {anonymizer(pair).image.tobytes()}
 
 
 @pytest.mark.parametrize("method", ["synthetic", "blur"])
-def test_only_files_with_synthetic_parts_say_so(method: str, scene: Image, tmp_path: Path) -> None:
-    Anonymizer(method=method)(scene).save(tmp_path / "out.jpg")  # type: ignore[arg-type]
+def test_only_files_with_synthetic_parts_say_so(method: str, pair: Image, tmp_path: Path) -> None:
+    Anonymizer(method=method)(pair).save(tmp_path / "out.jpg")  # type: ignore[arg-type]
     marked = b"compositeWithTrainedAlgorithmicMedia" in (tmp_path / "out.jpg").read_bytes()
     assert marked == (method == "synthetic")
