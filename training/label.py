@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anonyface.detection.retinaface import RetinaFace
-from anonyface.identities.clearness import clearness
+from anonyface.identities.clearness import read_bareness
 from anonyface.identities.generator import Generator
 from anonyface.identities.people import LOOK_FIELDS, look_row, portrait_face
 from anonyface.subjects import SubjectReader
@@ -55,7 +55,7 @@ class Labeller:
         if not faces:
             return None
         subject = self.reader(pixels, max(faces, key=lambda f: f.size))
-        clear = clearness(pixels, subject.mesh)
+        clear = read_bareness(pixels, subject.mesh).clear
         last = [subject.face.score, subject.mesh.presence, clear]
         row = np.array([*look_row(subject.look), *last], dtype=np.float32)
         if not np.isfinite(row).all():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonyface.identities.clearness import CLEAR, STRANDS, clearness, hair_in_face, unevenness
+from anonyface.identities.clearness import CLEAR, STRANDS, hair_in_face, read_bareness
 from anonyface.identities.fit import DARK_LENSES
 from anonyface.identities.looks import (
     NARROW,
@@ -107,12 +107,12 @@ def test_hair_that_hangs_into_the_face_does_not_show_what_it_should(
     people: list[NDArray[np.uint8]], mesh: Mesh
 ) -> None:
     """A fringe over one brow, and hair down one cheek: both would be worn beside the original's."""
-    assert clearness(people[0], mesh) > CLEAR
+    assert read_bareness(people[0], mesh).clear > CLEAR
     for fringe in ([10, 67, 103, 54, 105, 66], [54, 21, 162, 127, 234, 93, 132, 123, 117, 143]):
         pixels = people[0].copy()
         hull = cv2.convexHull(mesh.points[fringe, :2].round().astype(np.int32))
         cv2.fillPoly(pixels, [hull], (35, 25, 20))
-        assert clearness(pixels, mesh) < CLEAR
+        assert read_bareness(pixels, mesh).clear < CLEAR
         identity = Identity(pixels, mesh, np.zeros(512), "male", 30.0, np.eye(128)[0], 1, "t")
         assert not shows_alike(mesh, LOOK, identity)
         assert shows_alike(mesh, LOOK, replace(identity, pixels=people[0]))
@@ -126,9 +126,9 @@ def test_a_fringe_of_the_colour_of_skin_is_seen_by_its_strands(
     for x in range(0, pixels.shape[1], 24):  # strands a hundredth of the picture wide
         part = pixels[: int(brow), x : x + 12]
         part[:] = np.clip(part.astype(int) - 25, 0, 255).astype(np.uint8)
-    assert unevenness(clear, mesh)[0] < STRANDS / 2
+    assert read_bareness(clear, mesh).forehead < STRANDS / 2
     assert not hair_in_face(clear, mesh, female=True, age=30)
-    assert clearness(pixels, mesh) > CLEAR
+    assert read_bareness(pixels, mesh).clear > CLEAR
     assert hair_in_face(pixels, mesh, female=True, age=30)
     assert not hair_in_face(pixels, mesh, female=False, age=70)  # may be wrinkles
 
