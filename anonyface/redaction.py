@@ -29,6 +29,9 @@ MIN_CELL_PX = 4  # a face of a few pixels must not get cells as small as its eye
 GREY = 128
 OWN_REACH = 0.15
 """Surroundings of a face's landmarks that are covered whatever is in front of it, in face sizes."""
+OWN_GROWTH = 1.1
+"""Beyond the ellipse inscribed in the box grown by this, where hair and ears are, the faces of
+others stay free of a cover."""
 MAX_GRAIN = 6.0  # grey levels; more looks like a pattern, not like film
 
 
@@ -198,6 +201,7 @@ def cover_face(
     *,
     rng: np.random.Generator,
     spare: Sequence[NDArray[np.floating]] = (),
+    beside: Sequence[NDArray[np.floating]] = (),
 ) -> None:
     """Cover a face in an image, in place.
 
@@ -208,13 +212,16 @@ def cover_face(
         rng: Source of the grain of "blur".
         spare: (n, 2) outlines x y of other faces known to be in front of this one: the cover does
             not reach into them, except where this face's own landmarks are.
+        beside: The same of faces that may be in front of it or behind it: the cover reaches into
+            them as far as this face itself does, but its rim does not.
     """
     found = ellipse_alpha(face.box, (image.shape[0], image.shape[1]))
     if found is None:
         return
     rows, columns, alpha = found
-    if spare:
-        alpha = alpha * _around(alpha.shape, face, spare, (columns.start, rows.start))
+    if spare or beside:
+        corner = (columns.start, rows.start)
+        alpha = alpha * _around(alpha.shape, face, spare, beside, corner)
     image[rows, columns] = cover(image[rows, columns], alpha, method, rng=rng)
 
 
@@ -222,16 +229,33 @@ def _around(
     size_hw: tuple[int, ...],
     face: Face,
     spare: Sequence[NDArray[np.floating]],
+    beside: Sequence[NDArray[np.floating]],
     origin_xy: tuple[int, int],
 ) -> FloatArray:
-    """(h, w) weight: 0 inside the spared outlines, 1 outside and at the face's own landmarks."""
-    weight = np.ones(size_hw, np.float32)
-    outlines = [np.round(outline - np.array(origin_xy)).astype(np.int32) for outline in spare]
-    for outline in outlines:
-        cv2.fillPoly(weight, [outline], 0)
-    own = cv2.convexHull(np.round(face.landmarks - np.array(origin_xy)).astype(np.int32))
+    """(h, w) weight: 0 in the outlines of others, 1 outside and where the face itself is."""
+    weight, corner = np.ones(size_hw, np.float32), np.array(origin_xy)
+    _fill(weight, beside, corner, 0)
+    if beside:
+        x0, y0, x1, y1 = face.box - np.tile(corner, 2)
+        radii = np.array([x1 - x0, y1 - y0]) / 2 * OWN_GROWTH
+        centre = round((x0 + x1) / 2), round((y0 + y1) / 2)
+        axes = max(1, round(radii[0])), max(1, round(radii[1]))
+        cv2.ellipse(weight, centre, axes, 0, 0, 360, 1, cv2.FILLED)
+    _fill(weight, spare, corner, 0)
     core = np.zeros(size_hw, np.float32)
-    cv2.fillPoly(core, [own], 1)
+    own = np.asarray(cv2.convexHull(face.landmarks.astype(np.float32)), np.float32)[:, 0]
+    _fill(core, [own], corner, 1)
     reach = 2 * max(1, round(OWN_REACH * face.size)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     return np.asarray(np.maximum(weight, cv2.dilate(core, disc)), np.float32)
+
+
+def _fill(
+    weight: FloatArray,
+    outlines: Sequence[NDArray[np.floating]],
+    corner: NDArray[np.int64],
+    value: int,
+) -> None:
+    """Fill outlines, (n, 2) x y, in place; ``corner`` is the x y of the first pixel."""
+    for outline in outlines:
+        cv2.fillPoly(weight, [np.round(outline - corner).astype(np.int32)], value)

@@ -186,3 +186,16 @@ def outlines_in_front(
         return ()
     others = (s for s in subjects if isinstance(s, Subject) and s.face.size > own.face.size)
     return tuple(outline for s in others if (outline := s.outline) is not None)
+
+
+def outlines_beside(
+    number: int | None, subjects: Sequence[Subject | FaceError]
+) -> tuple[FloatArray, ...]:
+    """Return the outlines of all other faces whose mesh is sure.
+
+    Args:
+        number: The face that is to be covered, None if it is none of them.
+        subjects: All faces of the photo.
+    """
+    others = (s for k, s in enumerate(subjects) if k != number and isinstance(s, Subject))
+    return tuple(outline for s in others if (outline := s.outline) is not None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,12 +15,30 @@ from anonyface.redaction import cover_face
 from anonyface.replacement import Given, Plan, Replacer
 from anonyface.result import FaceOutcome
 from anonyface.seeds import face_seed, fresh_seed
-from anonyface.subjects import Subject, outlines_in_front
+from anonyface.subjects import Subject, outlines_beside, outlines_in_front
 from anonyface.types import Face, FloatArray, ImageArray
 from anonyface.verification.final_look import FinalLook
 
 Readings = Sequence[Subject | FaceError]
 """What was read off each face; empty where faces are only covered."""
+
+
+@dataclass(frozen=True, eq=False)
+class Around:
+    """Outlines, (n, 2) x y each, of the faces near one that is to be covered.
+
+    Attributes:
+        in_front: Of those known to be in front of it.
+        beside: Of all that are sure, in front or behind.
+    """
+
+    in_front: Sequence[FloatArray]
+    beside: Sequence[FloatArray]
+
+    @classmethod
+    def of(cls, number: int, subjects: Readings) -> Around:
+        """Return what is around the face of a number."""
+        return cls(outlines_in_front(number, subjects), outlines_beside(number, subjects))
 
 
 class Treatment:
@@ -71,8 +89,8 @@ class Treatment:
             if decisions[i].keep:
                 outcome = FaceOutcome(faces[i], "kept", decisions[i].reason)
             else:
-                in_front = outlines_in_front(i, subjects)
-                outcome = self._treat_face(out, original, faces[i], plan, given, in_front)
+                around = Around.of(i, subjects)
+                outcome = self._treat_face(out, original, faces[i], plan, given, around)
             outcomes[i] = replace(outcome, match=decisions[i].match)
         return out, [outcomes[i] for i in range(len(faces))]
 
@@ -83,11 +101,11 @@ class Treatment:
         face: Face,
         plan: Plan,
         given: Given,
-        in_front: Sequence[FloatArray],
+        around: Around,
     ) -> FaceOutcome:
         """Replace or cover one face in ``out``, in place; compare it with the original."""
         if self.replacer is None:
-            return self._cover(out, face, f"covered as asked ({self.config.method})")
+            return self._cover(out, face, f"covered as asked ({self.config.method})", around)
         try:
             return self.replacer(out, original, plan, given)
         except FaceError as error:
@@ -96,7 +114,7 @@ class Treatment:
             seed, verifier = face_seed(self.base, face), self.replacer.verifier
             if plan.subject and cover_bare_part(out, original, plan.subject, verifier, seed=seed):
                 return FaceOutcome(face, "redacted", str(error))
-            return self._cover(out, face, str(error), in_front=in_front)
+            return self._cover(out, face, str(error), around)
 
     def look_again(
         self,
@@ -142,19 +160,18 @@ class Treatment:
                 raise FaceError(finding.reason, stage="last look", face=finding.face)
             else:
                 face = finding.face if finding.index is None else faces[finding.index]
-                outcome = self._cover(out, face, finding.reason)
+                around = Around((), outlines_beside(finding.index, subjects))
+                outcome = self._cover(out, face, finding.reason, around)
             if finding.index is None:
                 done.append(outcome)
             else:
                 done[finding.index] = outcome
         return done
 
-    def _cover(
-        self, out: ImageArray, face: Face, reason: str, *, in_front: Sequence[FloatArray] = ()
-    ) -> FaceOutcome:
+    def _cover(self, out: ImageArray, face: Face, reason: str, around: Around) -> FaceOutcome:
         """Cover a face in ``out``, in place."""
         method = self.config.method
         cover = "blur" if method == "synthetic" else method
         rng = np.random.default_rng(face_seed(self.base, face))
-        cover_face(out, face, cover, rng=rng, spare=in_front)
+        cover_face(out, face, cover, rng=rng, spare=around.in_front, beside=around.beside)
         return FaceOutcome(face, "redacted", reason)

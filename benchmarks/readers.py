@@ -13,7 +13,7 @@ from anonyface.identities.fit import WEARS
 from anonyface.identities.looks import LookReader
 from anonyface.types import FloatArray, ImageArray
 from anonyface.verification.alignment import align_chip
-from anonyface.verification.encoder import DlibEncoder, unit
+from anonyface.verification.encoder import DlibEncoder
 from benchmarks.identification import share
 from benchmarks.outside import OutsideEncoder
 
@@ -88,7 +88,7 @@ def attribute_readers(encoders: Sequence[OutsideEncoder], threads: int) -> list[
         return Reading(
             female=traits.p_female >= FEMALE_FROM,
             years=traits.age,
-            glasses=looks.eyewear(chip, unit(views.sum(axis=0))) >= WEARS,
+            glasses=looks.eyewear(chip) >= WEARS,
             group=int(np.argmax(traits.groups)),
         )
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from generators.features import FeatureNetwork
+
 BLOCKS = [
     # features in, out, expansion, kernel
     (32, 16, 1, 3),
@@ -45,3 +47,18 @@ def made_up_tensors() -> dict[str, Tensor]:
     conv("_conv_head", "_bn1", 1280, 320, 1, 1)
     result["_fc.weight"], result["_fc.bias"] = torch.zeros(1000, 1280), torch.zeros(1000)
     return result
+
+
+def made_up_backbone() -> FeatureNetwork:
+    """The feature network with random weights that keep the size of what goes through it."""
+    import torch
+
+    from generators.features import FixedConv, build_features
+
+    network = build_features(made_up_tensors())
+    torch.manual_seed(0)
+    for layer in network.modules():
+        if isinstance(layer, FixedConv):  # as made up, every layer would be saturated
+            torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            layer.bias.zero_()
+    return network

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +12,7 @@ from anonyface.errors import FaceError
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.mesh import five_points
 from anonyface.redaction import cover_face
-from anonyface.subjects import Subject, outlines_in_front
+from anonyface.subjects import Subject, outlines_beside, outlines_in_front
 from anonyface.types import Face, Look, Mesh, Occlusion
 
 LOOK = Look(
@@ -81,6 +82,31 @@ def test_a_face_that_is_seen_to_be_hidden_is_behind_though_its_mesh_is_sure() ->
     for front, count in ((left, 1), (nothing, 0)):
         seen = replace(behind.mesh, occlusion=Occlusion(front, nothing, matrix))
         assert len(outlines_in_front(1, [near, replace(behind, mesh=seen)])) == count
+
+
+def test_a_cover_ends_where_the_face_beside_begins() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (200, 260, 3), dtype=np.uint8)
+    own, neighbour, unsure = subject(80, 80), subject(140, 60), subject(80, 80, presence=0.2)
+    everybody = [own, neighbour, unsure]
+    assert len(outlines_beside(0, everybody)) == 1 == len(outlines_beside(2, everybody)) - 1
+    assert len(outlines_beside(None, everybody)) == 2
+    out, whole = image.copy(), image.copy()
+    cover_face(out, own.face, "solid", rng=rng, beside=outlines_beside(0, everybody))
+    cover_face(whole, own.face, "solid", rng=rng)
+    spared = (out != whole).any(axis=2)
+    inside = np.zeros(spared.shape, np.uint8)
+    assert neighbour.outline is not None
+    cv2.fillPoly(inside, [neighbour.outline.round().astype(np.int32)], 1)
+    assert spared.any()
+    assert not (spared & (inside == 0)).any()
+    # The face itself is covered as it was without neighbours.
+    x0, y0, x1, y1 = own.face.box
+    y, x = np.mgrid[: spared.shape[0], : spared.shape[1]]
+    centre, radius = ((x0 + x1) / 2, (y0 + y1) / 2), ((x1 - x0) / 2, (y1 - y0) / 2)
+    ellipse = ((x - centre[0]) / radius[0]) ** 2 + ((y - centre[1]) / radius[1]) ** 2 <= 1
+    assert not (spared & ellipse).any()
+    assert (out[spared] == image[spared]).all()
 
 
 def test_a_cover_does_not_reach_into_the_face_in_front() -> None:

@@ -38,7 +38,7 @@ def test_every_model_is_what_the_manifest_says(name: str) -> None:
 def test_nothing_else_lies_in_the_folder_and_it_is_small() -> None:
     files = [p for p in weights_dir().iterdir() if p.suffix in {".onnx", ".npz"}]
     assert {p.name for p in files} == {r.file for r in manifest().values()}
-    assert sum(p.stat().st_size for p in files) <= 70e6  # what a wheel can decently weigh
+    assert sum(p.stat().st_size for p in files) <= 75e6  # of 100 that the package index takes
 
 
 @pytest.mark.parametrize("name", sorted(n for n, r in manifest().items() if ".onnx" in r.file))

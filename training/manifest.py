@@ -157,13 +157,14 @@ CARDS = {
         limits="Labels and errors of FairFace; children under 10 are hardest to read.",
     ),
     "eyewear": CardText(
-        title="Glasses on an aligned face",
+        title="Glasses on an aligned face, with or without a mask",
         licence="Apache-2.0",
-        origin="training/fit_eyewear.py",
-        input="npz: mean, weight, bias of a logistic regression on gradient features of a 150-px chip and the identity embedding",
-        lineage=FFHQ
-        + " Labelled by eye on generated portraits and on 401 faces of FairFace (Karkkainen & Joo, WACV 2021, CC BY 4.0).",
-        limits="Rimless glasses and strong shadows of brows are confused; faces under 40 px.",
+        origin="training/eyewear",
+        input="eyes (N,3,64,128) RGB 0-255 -> probability (N)",
+        lineage="First stages of EfficientNet-lite0 (arXiv 1905.11946) with ImageNet weights (web photos "
+        "under many licences, research data set), trained on faces of FairFace's training set (Karkkainen "
+        "& Joo, WACV 2021, CC BY 4.0), labelled by eye where an earlier reader was not sure; masks painted on.",
+        limits="Rimless glasses, faces under 40 px, goggles and visors.",
     ),
     "facial-hair": CardText(
         title="Beard or moustache",

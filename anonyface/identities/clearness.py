@@ -1,4 +1,4 @@
-"""Whether hair hangs into a portrait's face: it would be worn beside the original's own."""
+"""What spoils a portrait: hair that hangs into the face, a mouth of a colour that no mouth has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.skin import fit_skin, to_lab
-from anonyface.swapping.mask import build_regions, face_width
+from anonyface.swapping.mask import build_regions, face_width, fill_polygon
 from anonyface.types import ImageArray, Mesh
 
 CLEAR = 0.88
@@ -24,6 +24,11 @@ WRINKLED = 50.0
 """Years from which on wrinkles are as uneven as that."""
 FINE = 0.03
 """What is finer than that is uneven, in face widths."""
+GREENISH, BLUISH = -6.0, -5.0
+"""The a* and b* of the tenth part of an open mouth that is greenest and bluest, below which it is
+discoloured: of 500 open mouths of the pool 3 and 4, greenish and purple ones."""
+LIT = 25.0
+"""L* from which on the inside of a mouth has a colour."""
 LOOK_PX = 256
 """Larger portraits are shrunk to this side: skin has pores."""
 
@@ -87,3 +92,19 @@ def read_bareness(pixels: ImageArray, mesh: Mesh) -> Bareness:
         for part in (inside & (y < brows), beside & (x < middle), beside & (x >= middle))
     )
     return Bareness(clear, forehead, max(left, right))
+
+
+def mouth_is_discoloured(pixels: ImageArray, mesh: Mesh) -> bool:
+    """Whether what an open mouth shows is green, blue or purple: so are some made-up teeth.
+
+    Args:
+        pixels: (h, w, 3) RGB uint8.
+        mesh: The face in it.
+    """
+    inside = fill_polygon(mesh.points[topo.LIPS_INNER, :2], pixels.shape) > 0
+    lab = to_lab(pixels[inside][None])[0]
+    lit = lab[lab[:, 0] > LIT]
+    if 2 * len(lit) < len(lab) or not len(lit):  # dark: nothing is seen of its colour
+        return False
+    green, blue = np.percentile(lit[:, 1:], 10, axis=0)
+    return bool(green < GREENISH or blue < BLUISH)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonyface.identities.eyewear import load_eyewear
+from anonyface.identities.eyewear import EyewearReader
 from anonyface.identities.facial_hair import load_facial_hair
 from anonyface.identities.fit import DARK_LENSES, WEARS
 from anonyface.identities.traits import Traits, load_traits, trait_features
@@ -44,7 +44,7 @@ class LookReader:
     def __init__(self, *, threads: int = 0) -> None:
         self.attributes = open_session("attributes", threads=threads)
         self.second = SFaceEncoder(sees="surroundings", threads=threads)
-        self.eyewear = load_eyewear()
+        self.eyewear = EyewearReader(threads=threads)
         self.facial_hair = load_facial_hair()
 
     def __call__(
@@ -82,7 +82,7 @@ class LookReader:
         places = [c for c in (topo.MOUSTACHE, topo.CHIN_PATCH) if _is_bare(mesh, c)]
         unknown = skin.masked or not places  # nothing is known of a beard
         hair = [left[0]] if unknown else [_median_lab(image, mesh, c)[0] for c in places]
-        cheeks, eyewear = float((left[0] + right[0]) / 2), self.eyewear(chip, embedding)
+        cheeks, eyewear = float((left[0] + right[0]) / 2), self.eyewear(chip)
         return Look(
             p_female=traits.p_female,
             age=traits.age,

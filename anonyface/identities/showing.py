@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from anonyface.identities.candidates import A_CHILD, BARELY_SHOWS
-from anonyface.identities.clearness import hair_in_face
+from anonyface.identities.clearness import hair_in_face, mouth_is_discoloured
 from anonyface.identities.fit import DARK_LENSES, WEARS, age_tolerance
 from anonyface.identities.looks import CLOSED, LookReader, are_dark, cheek_colours
 from anonyface.landmarks.iris import true_gap
@@ -111,8 +111,8 @@ def _across(one: float, other: float) -> float:
 def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
     """Whether a portrait is near enough to a face in pose and expression to be bent to it.
 
-    Nor may it be lit in several colours, only the smoothest light can be taken off it, or have hair
-    hanging into the face.
+    Nor may it be lit in several colours, only the smoothest light can be taken off it, have hair
+    hanging into the face, or a mouth of a colour that no mouth has.
 
     What a mask hides, and lids that are not known, are not compared. Eyes that are shut may get
     open ones: those are closed (`anonyface.swapping.lids`); the other way round nothing helps.
@@ -143,6 +143,8 @@ def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
         return False
     if is_masked(original):
         return True
+    if mouth_is_discoloured(identity.pixels, portrait):
+        return False
     was, shown = measure_expression(original.points), measure_expression(portrait.points)
     return (
         abs(was.mouth_open - shown.mouth_open) <= MOST_OPEN

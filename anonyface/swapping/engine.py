@@ -19,10 +19,12 @@ from anonyface.swapping.mask import (
     Regions,
     build_regions,
     cheeks,
+    disc,
     face_width,
     leave,
     outline_window,
     smoothstep,
+    without_islands,
 )
 from anonyface.swapping.resolution import swap_at_work_size
 from anonyface.swapping.texture import match_texture
@@ -45,6 +47,9 @@ GLASSES = 0.5
 AJAR, WIDER, WIDE_SHARE = 0.1, (0.04, 0.14), 0.9
 """Gap over mouth width from which on a portrait shows the inside of a mouth; how much wider open
 the original's must be for more of its geometry, and the share of what is left that it gets then."""
+SHEEN = 0.05
+"""How far what lies in front of a face, a white mask above all, colours the skin beside it: there
+nothing is learnt of the light, in face widths."""
 STRAND = 0.012
 """Half the width of strands of hair that are kept out of the blend, in face widths."""
 
@@ -137,15 +142,16 @@ class MeshSwapper:
         regions = build_regions(points, (height, width))
         regions = leave(regions, hidden, points, masked=old_model.masked)
         old_skin = old_model.likelihood(old_lab) * (1 - hidden)
+        alone = old_skin * (1 - cv2.dilate(hidden, disc(SHEEN * size)))
         new_model = fit_bare_skin(new_lab, points)
         new_skin = new_model.likelihood(new_lab)
         inside = (regions.edge * regions.soft > 0).astype(np.float32)
         new, new_skin = clear_hair(
             new, new_skin, placed, regions, size, glasses=wears_glasses(identity)
         )
-        both = np.minimum(old_skin, new_skin)
-        lit = match_shading(new, old, old_skin * new_skin * inside, regions, size)
-        alpha = blend_alpha(regions, old_skin, new_skin, size)
+        both = np.minimum(alone, new_skin)
+        lit = match_shading(new, old, alone * new_skin * inside, regions, size)
+        alpha = blend_alpha(regions, without_islands(old_skin, regions, size), new_skin, size)
         if not np.any(alpha > 0.5):
             raise FaceError("no part of the face lies inside the image", stage="swapping")
         shown = alpha > 0.9
@@ -154,7 +160,7 @@ class MeshSwapper:
         lit = limit_colours(lit, old, seen, regions.bare, size)
         here = cheeks(points, (height, width)) * shown * both
         lit = match_cheeks(lit, old, here, regions, size)
-        lit = limit_highlights(lit, old, old_skin * inside, regions.bare)
+        lit = limit_highlights(lit, old, alone * inside, regions.bare)
         lit = limit_casts(lit, old_model.centre, regions.bare, new_lab, new_model.centre)
         # What lies in front has edges of its own.
         lit = match_rim(lit, old + (lit - old) * hidden[..., None], alpha, size)

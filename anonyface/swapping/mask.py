@@ -22,6 +22,13 @@ LEFT_MOST = 0.7
 """Share of the core that may stay as it is because something hides it, under a mask of what lies
 above that: with more, nobody could say that the face was replaced."""
 
+SPOT = 0.5
+"""Likelihood of skin below which a pixel belongs to something else."""
+HAIRLINE = 0.04
+"""Hair, hats and glasses come in from the outline: so near to it, in face widths, they begin."""
+ISLAND_EDGE = 0.012
+"""Soft edge of a spot, in face widths, which goes with it."""
+
 WINDOW_PX = 2
 """Pixels around the outline, so that its distance transform has an outside."""
 
@@ -119,6 +126,34 @@ def leave(
     if float((must * hidden).sum()) > LEFT_MOST * float(must.sum()):
         raise FaceError("too much of the face is hidden", stage="swapping")
     return replace(regions, soft=regions.soft * (1 - hidden))
+
+
+def without_islands(skin: FloatArray, regions: Regions, width: float) -> FloatArray:
+    """Count as skin what looks like none but touches nothing that comes in from the outline.
+
+    The end of a brow, a mole or a deep wrinkle belongs to the face that is replaced; hair over the
+    forehead does not.
+
+    Args:
+        skin: (h, w) skin likelihood of the original.
+        regions: Masks of the crop.
+        width: Face width in pixels.
+    """
+    odd = ((skin < SPOT) & (regions.edge > 0)).astype(np.uint8)
+    count, labels = cv2.connectedComponents(odd, connectivity=8)
+    inside = np.ones(count, dtype=bool)
+    inside[labels[regions.edge < max(1.0, HAIRLINE * width)]] = False
+    islands = inside[labels] & (odd > 0)
+    if not islands.any():
+        return skin
+    edge = disc(ISLAND_EDGE * width)
+    return np.maximum(skin, cv2.dilate(islands.astype(np.float32), edge))
+
+
+def disc(radius: float) -> NDArray[np.uint8]:
+    """Structuring element of a radius in pixels, at least 1."""
+    side = 2 * max(1, round(radius)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 def cheeks(points: FloatArray, image_hw: tuple[int, ...]) -> FloatArray:

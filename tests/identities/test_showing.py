@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonyface.identities.clearness import CLEAR, STRANDS, hair_in_face, read_bareness
+from anonyface.identities.clearness import (
+    CLEAR,
+    STRANDS,
+    hair_in_face,
+    mouth_is_discoloured,
+    read_bareness,
+)
 from anonyface.identities.fit import DARK_LENSES
 from anonyface.identities.looks import (
     NARROW,
@@ -116,6 +122,30 @@ def test_hair_that_hangs_into_the_face_does_not_show_what_it_should(
         identity = Identity(pixels, mesh, np.zeros(512), "male", 30.0, np.eye(128)[0], 1, "t")
         assert not shows_alike(mesh, LOOK, identity)
         assert shows_alike(mesh, LOOK, replace(identity, pixels=people[0]))
+
+
+@pytest.mark.parametrize(
+    ("inside", "discoloured"),
+    [
+        ((225, 220, 205), False),  # teeth
+        ((170, 80, 85), False),  # tongue
+        ((25, 15, 25), False),  # nothing but shadow
+        ((120, 100, 180), True),
+        ((120, 160, 110), True),
+    ],
+)
+def test_teeth_are_not_purple_or_green(
+    people: list[NDArray[np.uint8]],
+    mesh: Mesh,
+    inside: tuple[int, int, int],
+    discoloured: bool,
+) -> None:
+    open_mouth, pixels = opened(mesh, 0.3), people[0].copy()
+    lips = open_mouth.points[topo.LIPS_INNER, :2].round().astype(np.int32)
+    cv2.fillPoly(pixels, [lips], inside)
+    assert mouth_is_discoloured(pixels, open_mouth) is discoloured
+    identity = Identity(pixels, open_mouth, np.zeros(512), "male", 30.0, np.eye(128)[0], 1, "t")
+    assert shows_alike(open_mouth, LOOK, identity) is not discoloured
 
 
 def test_a_fringe_of_the_colour_of_skin_is_seen_by_its_strands(

@@ -21,7 +21,7 @@ from anonyface.types import Mesh, Occlusion
 from generators.features import load_features
 from generators.state import load_state
 from training.averaged import STATE
-from training.convert.onnx_tools import rename, save, store_half
+from training.convert.onnx_tools import save, shortened, store_half
 from training.manifest import WEIGHTS, record
 from training.occlusion.faces import Faces, load
 from training.occlusion.network import Exported, OcclusionNetwork
@@ -36,20 +36,7 @@ SCENES, PAIRS = 600, 500
 def to_onnx(network: OcclusionNetwork) -> onnx.ModelProto:
     """Return the network from grey levels to shares, weights in half precision."""
     example = torch.zeros(1, 3, 128, 128)
-    return _shortened(store_half(traced(Exported(network), example, "image", "shares")))
-
-
-def _shortened(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with short names inside: the tracer's are a tenth of the file."""
-    kept = {value.name for value in [*model.graph.input, *model.graph.output]}
-    inner = [value.name for value in model.graph.initializer]
-    inner += [name for node in model.graph.node for name in node.output]
-    short = {name: f"v{i}" for i, name in enumerate(dict.fromkeys(inner)) if name not in kept}
-    out = rename(model, short)
-    for node in out.graph.node:
-        node.name = ""
-    onnx.checker.check_model(out)
-    return out
+    return shortened(store_half(traced(Exported(network), example, "image", "shares")))
 
 
 @dataclass(frozen=True)

@@ -16,27 +16,21 @@ torch = pytest.importorskip("torch", reason="training/ needs the extra 'train'")
 pytest.importorskip("onnx", reason="training/ needs the extra 'train'")
 pytest.importorskip("safetensors", reason="training/ needs the extra 'train'")
 
-from generators.features import FeatureNetwork, FixedConv, build_features  # noqa: E402
+from generators.features import FeatureNetwork  # noqa: E402
 from training.attributes import chips  # noqa: E402
 from training.attributes.export import Reader, load_trained, to_onnx  # noqa: E402
 from training.attributes.network import SIDE, AttributeNetwork, to_input  # noqa: E402
 from training.attributes.train import Run, accuracy, answers, batches, loss  # noqa: E402
 from training.convert.onnx_tools import run_onnx, store_half  # noqa: E402
 
-from ...feature_weights import made_up_tensors  # noqa: E402
+from ...feature_weights import made_up_backbone  # noqa: E402
 
 LABELS = (("Female", "3-9", "White"), ("Male", "30-39", "Black"), ("Female", "60-69", "Indian"))
 
 
 @pytest.fixture(scope="module")
 def backbone() -> FeatureNetwork:
-    network = build_features(made_up_tensors())
-    torch.manual_seed(0)
-    for layer in network.modules():
-        if isinstance(layer, FixedConv):  # as made up, every layer would be saturated
-            torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            layer.bias.zero_()
-    return network
+    return made_up_backbone()
 
 
 @pytest.fixture(scope="module")

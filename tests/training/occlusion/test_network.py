@@ -11,37 +11,17 @@ pytest.importorskip("onnx", reason="training needs the extra 'train' (onnx)")
 import onnxruntime  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from generators.features import STAGES, STEM, FeatureNetwork, FixedBlock, FixedConv  # noqa: E402
 from training.occlusion.export import Seer, to_onnx  # noqa: E402
 from training.occlusion.network import Exported, OcclusionNetwork  # noqa: E402
 from training.occlusion.train import loss  # noqa: E402
 
-
-def made_conv(out: int, width: int, kernel: int, *, stride: int = 1, groups: int = 1) -> FixedConv:
-    weight = torch.randn(out, width // groups, kernel, kernel)
-    weight *= (2 / (weight[0].numel())) ** 0.5
-    return FixedConv(weight, torch.zeros(out), stride=stride, groups=groups, bounded=True)
+from ...feature_weights import made_up_backbone  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def network() -> OcclusionNetwork:
-    """A backbone of the right shape, and a decoder on it."""
     torch.manual_seed(0)
-    stages, width = [], STEM
-    for expansion, kernel, stride, out, count in STAGES:
-        blocks = []
-        for step in range(count):
-            wide = width * expansion
-            layers = [made_conv(wide, width, 1)] if expansion > 1 else []
-            layers.append(
-                made_conv(wide, wide, kernel, stride=stride if not step else 1, groups=wide)
-            )
-            layers.append(made_conv(out, wide, 1))
-            blocks.append(FixedBlock(layers, residual=step > 0))
-            width = out
-        stages.append(blocks)
-    features = FeatureNetwork(made_conv(STEM, 3, 3, stride=2), stages, made_conv(1280, width, 1))
-    return OcclusionNetwork(features)
+    return OcclusionNetwork(made_up_backbone())
 
 
 def test_the_first_stages_keep_their_weights_and_the_rest_learns(network: OcclusionNetwork) -> None:

@@ -1,0 +1,1 @@
+"""The reader of glasses: labels, network, training and export."""
