@@ -6,16 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import chain, islice
-from typing import Protocol
 
 import numpy as np
 
+from anonyface.attempts import PutOn, Tried, finished, none_passed, outcome_of
 from anonyface.errors import FaceError
-from anonyface.identities.resemblance import closeness
 from anonyface.identities.showing import PortraitCheck
 from anonyface.identities.source import LatentIdentities
 from anonyface.protocols import IdentitySource, Swapper
-from anonyface.result import Check, FaceOutcome
+from anonyface.result import FaceOutcome
 from anonyface.subjects import Subject, require_readable
 from anonyface.swapping.crop import cut_crop, paste, within
 from anonyface.swapping.engine import MeshSwapper
@@ -35,7 +34,6 @@ from anonyface.types import (
     ImageArray,
     Mesh,
     Offer,
-    Patch,
     Region,
 )
 from anonyface.verification.check import VERIFY_FACE_PX, Reading, Verdict, Verifier
@@ -79,58 +77,6 @@ class Given:
 
     offered: list[FloatArray] = field(default_factory=list)
     worn: list[Signature] = field(default_factory=list)
-
-
-@dataclass(frozen=True, eq=False)
-class Tried:
-    """A new face.
-
-    Attributes:
-        portrayal: Who was put on.
-        patch: How it looks.
-        verdict: What the judges say of it, None if it is too small to tell.
-        refusal: Why it must not be put on, empty if it may.
-        settled: Whether it may be put on though it is recognisable.
-    """
-
-    portrayal: Portrayal
-    patch: Patch
-    verdict: Verdict | None
-    refusal: str
-    settled: bool = False
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """One per judge that was asked."""
-        return () if self.verdict is None else self.verdict.checks
-
-    @property
-    def closeness(self) -> float:
-        """How like the original it is, see `anonyface.identities.resemblance.closeness`."""
-        return closeness(self.checks)
-
-
-class PutOn(Protocol):
-    """Puts somebody on a face, see `Replacer`."""
-
-    def __call__(self, portrayal: Portrayal, /, *, settle: bool) -> Tried:
-        """Return the new face as the judges see it."""
-        ...
-
-
-def finished(tried: Tried, put_on: PutOn) -> Tried:
-    """Return a new face in full resolution, judged again; the same if it was no sketch.
-
-    It is refused if it can't be made.
-    """
-    portrayal = tried.portrayal
-    if portrayal.offer.sketch is None:
-        return tried
-    try:
-        portrait = replace(portrayal, identity=portrayal.offer.render())
-        return put_on(portrait, settle=tried.settled)
-    except FaceError as error:
-        return replace(tried, refusal=str(error))
 
 
 class Replacer:
@@ -252,7 +198,7 @@ class Replacer:
         while True:
             passed, left = self._who_pass(left, put_on, refused, last=len(offers))
             if not passed:
-                raise _none_passed(refused, subject)
+                raise none_passed(refused, subject)
             for one in sorted(passed, key=lambda one: one.closeness):
                 best = finished(one, put_on)
                 if best.refusal:
@@ -262,7 +208,7 @@ class Replacer:
                 given.offered.append(best.portrayal.offer.embedding)
                 if best.verdict is not None:
                     given.worn.append(best.verdict.signature)
-                return _outcome(subject, best, len(refused), self.region)
+                return outcome_of(subject, best, len(refused), self.region)
 
     def _who_pass(
         self, portrayals: Iterator[Portrayal], put_on: PutOn, refused: list[Tried], *, last: int
@@ -380,37 +326,3 @@ class Replacer:
         if any(new.matches(other, "1e-4", face_px=face_px) for other in others):
             return "somebody else in the photo"
         return ""
-
-
-def _none_passed(refused: Sequence[Tried], subject: Subject) -> FaceError:
-    """The error that says why nobody could be put on."""
-    if not refused:
-        return FaceError("everybody who fits is taken", stage="identities", face=subject.face)
-    why = f"{refused[-1].refusal}, after {len(refused)} tries"
-    return FaceError(why, stage="verification", face=subject.face)
-
-
-def _outcome(subject: Subject, put_on: Tried, redraws: int, region: Region) -> FaceOutcome:
-    look, checks = subject.look, put_on.checks
-    reason = "replaced by a synthetic person"
-    if region != "face":
-        reason = f"only the {region} replaced, as asked"
-    if not checks:
-        reason += f", too small to verify ({subject.face.size:.0f} px)"
-    elif not all(check.passed for check in checks):
-        reason += f", not verified: still recognisable (similarity {checks[-1].after:.2f})"
-    elif redraws:
-        reason += f", after {redraws} redraw{'s' if redraws > 1 else ''}"
-    first = checks[0] if checks else None
-    return FaceOutcome(
-        face=replace(subject.face, p_female=look.p_female, age=look.age),
-        action="replaced",
-        reason=reason,
-        similarity_before=first.before if first else None,
-        similarity_after=first.after if first else None,
-        threshold=first.threshold if first else None,
-        identity=put_on.portrayal.identity,
-        checks=checks,
-        look=look,
-        redraws=redraws,
-    )
