@@ -32,6 +32,7 @@ OWN_REACH = 0.15
 OWN_GROWTH = 1.1
 """Beyond the ellipse inscribed in the box grown by this, where hair and ears are, the faces of
 others stay free of a cover."""
+_SUBPIXEL = 4  # bits of sub-pixel precision of cv2.fillPoly
 MAX_GRAIN = 6.0  # grey levels; more looks like a pattern, not like film
 
 
@@ -233,29 +234,30 @@ def _around(
     origin_xy: tuple[int, int],
 ) -> FloatArray:
     """(h, w) weight: 0 in the outlines of others, 1 outside and where the face itself is."""
-    weight, corner = np.ones(size_hw, np.float32), np.array(origin_xy)
+    weight, corner = np.full(size_hw, 255, np.uint8), np.array(origin_xy)
     _fill(weight, beside, corner, 0)
     if beside:
         x0, y0, x1, y1 = face.box - np.tile(corner, 2)
         radii = np.array([x1 - x0, y1 - y0]) / 2 * OWN_GROWTH
         centre = round((x0 + x1) / 2), round((y0 + y1) / 2)
         axes = max(1, round(radii[0])), max(1, round(radii[1]))
-        cv2.ellipse(weight, centre, axes, 0, 0, 360, 1, cv2.FILLED)
+        cv2.ellipse(weight, centre, axes, 0, 0, 360, 255, cv2.FILLED, cv2.LINE_AA)
     _fill(weight, spare, corner, 0)
-    core = np.zeros(size_hw, np.float32)
+    core = np.zeros(size_hw, np.uint8)
     own = np.asarray(cv2.convexHull(face.landmarks.astype(np.float32)), np.float32)[:, 0]
-    _fill(core, [own], corner, 1)
+    _fill(core, [own], corner, 255)
     reach = 2 * max(1, round(OWN_REACH * face.size)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    return np.asarray(np.maximum(weight, cv2.dilate(core, disc)), np.float32)
+    return np.asarray(np.maximum(weight, cv2.dilate(core, disc)) / np.float32(255), np.float32)
 
 
 def _fill(
-    weight: FloatArray,
+    weight: NDArray[np.uint8],
     outlines: Sequence[NDArray[np.floating]],
     corner: NDArray[np.int64],
     value: int,
 ) -> None:
     """Fill outlines, (n, 2) x y, in place; ``corner`` is the x y of the first pixel."""
     for outline in outlines:
-        cv2.fillPoly(weight, [np.round(outline - corner).astype(np.int32)], value)
+        fixed = np.round((outline - corner) * (1 << _SUBPIXEL)).astype(np.int32)
+        cv2.fillPoly(weight, [fixed], value, cv2.LINE_AA, shift=_SUBPIXEL)
