@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import json
 import math
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from statistics import fmean
 from typing import Generic, TypeVar
 
 import torch
@@ -101,6 +104,52 @@ class AveragedRun(Generic[Network]):
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})
         return history  # type: ignore[return-value]
+
+
+def average_of(folder: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+    """Return the tensors of the averaged network of a run, and what the run says of itself.
+
+    Raises:
+        InputError: The folder holds no run, or a damaged one.
+    """
+    tensors, facts = load_state(folder / STATE)
+    return _under(tensors, "average."), facts
+
+
+def train_leg(
+    run: AveragedRun[Network],
+    losses: Iterable[float],
+    measure: Callable[[Network], dict[str, float]],
+    folder: Path,
+    history: History,
+    *,
+    minutes: float,
+    saved_every: int,
+) -> None:
+    """Take steps until the last or until time is up; measure, write and print now and then.
+
+    Args:
+        run: What is trained.
+        losses: Takes one step for each loss it yields.
+        measure: Says how the averaged network does.
+        folder: Where the state goes.
+        history: What was measured so far; grows.
+        minutes: Length of the leg.
+        saved_every: Steps between two states that are written.
+    """
+    start, since = time.monotonic(), list[float]()
+    for loss in losses:
+        since.append(loss)
+        passed = (time.monotonic() - start) / 60
+        if run.done % saved_every and run.done < run.steps and passed < minutes:
+            continue
+        row = {"step": float(run.done), "minutes": round(passed, 1), "loss": fmean(since)}
+        history.append(row | measure(run.average))
+        since = []
+        run.save(folder, history)
+        print(history[-1], flush=True)
+        if passed >= minutes:
+            break
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

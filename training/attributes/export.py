@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from anonyface.types import FloatArray
 from generators.features import load_features
-from generators.state import load_state
 from training.attributes.chips import load, split
 from training.attributes.network import SIDE, AttributeNetwork
 from training.attributes.train import NAMES, accuracy, answers
-from training.averaged import STATE
+from training.averaged import average_of
 from training.convert.onnx_tools import run_onnx, save, store_half
 from training.manifest import WEIGHTS, record
 from training.traced import traced
@@ -48,10 +47,8 @@ def load_trained(run: Path, cache: Path) -> AttributeNetwork:
     Raises:
         InputError: The folder holds no run.
     """
-    tensors, _ = load_state(run / STATE)
     network = AttributeNetwork(load_features(cache))
-    part = "average."
-    network.load_state_dict({n.removeprefix(part): t for n, t in tensors.items() if part in n})
+    network.load_state_dict(average_of(run)[0])
     return network.eval().requires_grad_(False)
 
 

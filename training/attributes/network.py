@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from generators.features import POOLED, FeatureNetwork, FixedConv
 from training.fairface import GROUPS
+from training.occlusion.network import make_trainable
 from training.retinaface.ages import AGES
 
 SIDE = 128
@@ -44,7 +45,7 @@ class AttributeNetwork(nn.Module):
         self.backbone = copy.deepcopy(backbone)
         for module in self.backbone.modules():
             if isinstance(module, FixedConv):
-                _make_trainable(module)
+                make_trainable(module)
         self.backbone.stem.requires_grad_(False)
         for stage in list(self.backbone.stages)[:FROZEN_STAGES]:
             stage.requires_grad_(False)
@@ -60,13 +61,6 @@ class AttributeNetwork(nn.Module):
         """Return the parameters of the backbone that learn, and those of the heads."""
         trained = [p for p in self.backbone.parameters() if p.requires_grad]
         return trained, list(self.heads.parameters())
-
-
-def _make_trainable(conv: FixedConv) -> None:
-    for name in ("weight", "bias"):
-        value = conv._buffers.pop(name)
-        assert value is not None  # noqa: S101
-        conv.register_parameter(name, nn.Parameter(value.clone()))
 
 
 def to_input(pixels: Tensor) -> Tensor:

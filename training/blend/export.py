@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from generators.state import load_state
-from training.averaged import STATE
+from training.averaged import average_of
 from training.blend.look import INPUT_PX
 from training.blend.network import SHRUNK, BlendNetwork, Exported, to_input
 from training.blend.pairs import Pairs, read_pairs
@@ -42,11 +41,9 @@ def to_onnx(network: BlendNetwork) -> onnx.ModelProto:
 
 def trained(run: Path) -> tuple[BlendNetwork, int]:
     """Return the running average of a `training.blend.train` run, and its steps."""
-    tensors, facts = load_state(run / STATE)
-    prefix, network = "average.", BlendNetwork()
-    network.load_state_dict(
-        {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-    )
+    tensors, facts = average_of(run)
+    network = BlendNetwork()
+    network.load_state_dict(tensors)
     return network.eval(), int(facts["done"])  # type: ignore[call-overload]
 
 

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from anonyface.identities.eyewear import EYES_WH
 from anonyface.identities.fit import WEARS
 from generators.features import load_features
-from generators.state import load_state
-from training.averaged import STATE
+from training.averaged import average_of
 from training.convert.onnx_tools import run_onnx, save, shortened, store_half
 from training.eyewear.examples import load
 from training.eyewear.network import EyewearNetwork
@@ -49,19 +48,6 @@ def to_onnx(network: EyewearNetwork) -> onnx.ModelProto:
     return shortened(store_half(traced(Exported(network), example, "eyes", "probability")))
 
 
-def load_trained(run: Path, cache: Path) -> tuple[EyewearNetwork, dict[str, object]]:
-    """Return the running average of a run's network, and what the run says of itself.
-
-    Raises:
-        InputError: The folder holds no run.
-    """
-    tensors, facts = load_state(run / STATE)
-    network, part = EyewearNetwork(load_features(cache)), "average."
-    own = {n.removeprefix(part): t for n, t in tensors.items() if n.startswith(part)}
-    network.load_state_dict(own)
-    return network.eval().requires_grad_(False), facts
-
-
 def main() -> None:
     """Export, compare with the network, write the card."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -69,10 +55,13 @@ def main() -> None:
     parser.add_argument("train", type=Path)
     parser.add_argument("--cache", type=Path, required=True, help="keeps faces and start weights")
     args = parser.parse_args()
-    network, facts = load_trained(args.run, args.cache)
-    known, model = load(args.train, args.cache), to_onnx(network)
+    tensors, facts = average_of(args.run)
+    network = EyewearNetwork(load_features(args.cache))
+    network.load_state_dict(tensors)
+    network.eval().requires_grad_(False)
+    held, model = held_examples(load(args.train, args.cache)), to_onnx(network)
     check: dict[str, object] = {"steps trained": facts["done"]}
-    for name, (eyes, truth) in held_examples(known).items():
+    for name, (eyes, truth) in held.items():
         feed = eyes.transpose(0, 3, 1, 2).astype(np.float32)
         got = run_onnx(model, {"eyes": feed})["probability"]
         off = np.abs(got - Exported(network)(torch.from_numpy(feed)).numpy()).max()
@@ -81,7 +70,7 @@ def main() -> None:
         check |= {f"faces, {name}": len(truth), f"of them with glasses, {name}": int(truth.sum())}
         check |= {f"missed, {name}": int((truth & ~wears).sum())}
         check |= {f"seen where there are none, {name}": int((~truth & wears).sum())}
-    check |= areas(network, known)
+    check |= areas(network, held)
     for name, value in check.items():
         print(f"{name}: {value}")
     path = WEIGHTS / "eyewear.onnx"

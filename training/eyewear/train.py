@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
 from pathlib import Path
 
 import cv2
@@ -23,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from anonyface.errors import InputError
 from generators.features import FeatureNetwork, load_features
-from training.averaged import STATE, AveragedRun
+from training.averaged import STATE, AveragedRun, train_leg
 from training.eyewear.examples import Labelled, draw_row, example, load
 from training.eyewear.network import EyewearNetwork, to_input
 from training.occlusion.scenes import Painter, Plan
@@ -91,33 +90,30 @@ class Run(AveragedRun[EyewearNetwork]):
         return self.learn(F.binary_cross_entropy_with_logits(said, wanted))
 
 
-def held_examples(
-    known: Labelled,
-) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
-    """(n, 64, 128, 3) eyes of the held-out faces labelled by eye, and truth, by kind."""
+Held = dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]]
+"""(n, 64, 128, 3) eyes and (n,) who wears glasses, by what they are looked at with."""
+
+
+def held_examples(known: Labelled) -> Held:
+    """Paint the held-out faces labelled by eye, as `KINDS` says."""
     painter = Painter(known.faces, np.flatnonzero(known.faces.held))
     rows = np.flatnonzero(known.faces.held & known.by_eye).tolist()
-    truth = known.glasses[rows] == 1
-    return {
-        name: (
-            np.stack(
-                [example(known, painter, i, np.random.default_rng([5, i]), plan) for i in rows]
-            ),
-            truth,
-        )
-        for name, plan in KINDS.items()
-    }
+    out: Held = {}
+    for name, plan in KINDS.items():
+        eyes = [example(known, painter, i, np.random.default_rng([5, i]), plan) for i in rows]
+        out[name] = np.stack(eyes), known.glasses[rows] == 1
+    return out
 
 
 @torch.no_grad()
-def areas(network: EyewearNetwork, known: Labelled) -> dict[str, float]:
-    """Area under the ROC curve on the held-out faces labelled by eye, bare and in masks."""
+def areas(network: EyewearNetwork, held: Held) -> dict[str, float]:
+    """Area under the ROC curve, by what the faces are looked at with."""
     network.eval()
     return {
         f"area, {name}": round(
             float(roc_auc_score(truth, network(to_input(torch.from_numpy(eyes))).numpy())), 4
         )
-        for name, (eyes, truth) in held_examples(known).items()
+        for name, (eyes, truth) in held.items()
     }
 
 
@@ -141,20 +137,16 @@ def main() -> None:
     run = Run(load_features(args.cache), steps=args.steps)
     history = run.resume(args.out) if args.resume else []
     examples = Examples(known, run.done * BATCH, args.steps * BATCH)
-    start, losses = time.monotonic(), []
-    for eyes, glasses in DataLoader(examples, BATCH, num_workers=args.painters):
-        losses.append(run.step(eyes, glasses))
-        minutes = (time.monotonic() - start) / 60
-        if run.done % SAVED_EVERY and run.done < args.steps and minutes < args.minutes:
-            continue
-        row = {"step": run.done, "minutes": round(minutes, 1), "loss": float(np.mean(losses))}
-        row |= areas(run.average, known)
-        history.append(row)
-        losses = []
-        run.save(args.out, history)
-        print(row, flush=True)
-        if minutes >= args.minutes:
-            break
+    held = held_examples(known)
+    train_leg(
+        run,
+        (run.step(*batch) for batch in DataLoader(examples, BATCH, num_workers=args.painters)),
+        lambda network: areas(network, held),
+        args.out,
+        history,
+        minutes=args.minutes,
+        saved_every=SAVED_EVERY,
+    )
 
 
 if __name__ == "__main__":

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from anonyface.landmarks.occlusion import is_masked, to_grid
 from anonyface.types import Mesh, Occlusion
 from generators.features import load_features
-from generators.state import load_state
-from training.averaged import STATE
+from training.averaged import average_of
 from training.convert.onnx_tools import save, shortened, store_half
 from training.manifest import WEIGHTS, record
 from training.occlusion.faces import Faces, load
@@ -103,11 +102,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="keeps faces and start weights")
     args = parser.parse_args()
     network = OcclusionNetwork(load_features(args.cache))
-    tensors, facts = load_state(args.run / STATE)
-    prefix = "average."
-    network.load_state_dict(
-        {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-    )
+    tensors, facts = average_of(args.run)
+    network.load_state_dict(tensors)
     model, path = to_onnx(network), WEIGHTS / "occlusion.onnx"
     faces = load(args.train, args.cache)
     session = onnxruntime.InferenceSession(

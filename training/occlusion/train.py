@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import time
 from pathlib import Path
 
 import cv2
@@ -21,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from anonyface.errors import InputError
 from generators.features import load_features
-from training.averaged import STATE, AveragedRun
+from training.averaged import STATE, AveragedRun, train_leg
 from training.occlusion.faces import load
 from training.occlusion.network import OcclusionNetwork, to_input
 from training.occlusion.scenes import Painter, Scene
@@ -147,20 +146,16 @@ def main() -> None:
     history = run.resume(args.out) if args.resume else []
     scenes = Scenes(train, run.done * BATCH, args.steps * BATCH, seed=1)
     batches = DataLoader(scenes, BATCH, num_workers=args.painters)
-    start, losses = time.monotonic(), []
-    for pixels, truth in batches:
-        losses.append(run.step(pixels, truth))
-        minutes = (time.monotonic() - start) / 60
-        if run.done % SAVED_EVERY and run.done < args.steps and minutes < args.minutes:
-            continue
-        row = {"step": run.done, "minutes": round(minutes, 1), "loss": float(np.mean(losses))}
-        row |= overlaps(run.average, Scenes(held, 0, HELD_SCENES, seed=2))
-        history.append(row)
-        losses = []
-        run.save(args.out, history)
-        print(row, flush=True)
-        if minutes >= args.minutes:
-            break
+    held_scenes = Scenes(held, 0, HELD_SCENES, seed=2)
+    train_leg(
+        run,
+        (run.step(pixels, truth) for pixels, truth in batches),
+        lambda network: overlaps(network, held_scenes),
+        args.out,
+        history,
+        minutes=args.minutes,
+        saved_every=SAVED_EVERY,
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ pytest.importorskip("safetensors", reason="training/ needs the extra 'train'")
 from anonyface.identities.people import portrait_face  # noqa: E402
 from anonyface.landmarks.mesh import FaceMesh, five_points  # noqa: E402
 from anonyface.verification.alignment import align_chip  # noqa: E402
+from training.averaged import History, average_of, train_leg  # noqa: E402
 from training.convert.onnx_tools import run_onnx  # noqa: E402
 from training.eyewear.examples import (  # noqa: E402
     LABELS,
@@ -120,3 +123,35 @@ def test_it_learns_who_wears_some_and_the_file_says_what_torch_says(
     said = run_onnx(to_onnx(network), {"eyes": feed})["probability"]
     # Weights are stored in half precision.
     np.testing.assert_allclose(said, exact, atol=0.03)
+
+
+def test_a_leg_ends_in_time_and_writes_what_it_measured(
+    known: Labelled, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    backbone = made_up_backbone()
+    run, examples = Run(backbone, steps=3), Examples(known, 0, 4)
+    eyes, glasses = (np.stack(part) for part in zip(*(examples[i] for i in range(4)), strict=True))
+    batch = torch.from_numpy(eyes), torch.from_numpy(glasses)
+    history: History = []
+
+    def leg(minutes: float, steps: int) -> None:
+        train_leg(
+            run,
+            (run.step(*batch) for _ in range(steps)),
+            lambda network: {"there": float(network is run.average)},
+            tmp_path,
+            history,
+            minutes=minutes,
+            saved_every=2,
+        )
+
+    leg(0.0, 9)
+    assert [(row["step"], row["there"]) for row in history] == [(1, 1)]
+    leg(math.inf, 2)
+    assert [row["step"] for row in history] == [1, 2, 3]
+    assert capsys.readouterr().out.count("loss") == 3
+    tensors, facts = average_of(tmp_path)
+    assert facts["done"] == 3
+    fresh = EyewearNetwork(backbone)
+    fresh.load_state_dict(tensors)
+    assert torch.equal(fresh.head.weight, run.average.head.weight)
