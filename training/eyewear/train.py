@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--painters", type=int, default=1, help="processes that paint")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    cv2.setNumThreads(1)  # threads that paint the held-out faces would not survive the fork
     if args.resume != (args.out / STATE).exists():
         raise InputError(f"{args.out} holds {'no' if args.resume else 'a'} run")
     args.out.mkdir(parents=True, exist_ok=True)
