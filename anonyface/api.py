@@ -192,7 +192,7 @@ class Anonymizer:
             final_look=self._final_look,
         )
         pixels, outcomes = treat(source.pixels, faces, subjects, decide(faces))
-        outcomes = treat.look_again(pixels, outcomes, subjects, decide)
+        outcomes = treat.look_again(pixels, source.pixels, outcomes, subjects, decide)
         pixels.setflags(write=False)
         replaced = any(o.action == "replaced" for o in outcomes)
         return AnonymizeResult(

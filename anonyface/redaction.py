@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.errors import FaceError, InputError
-from anonyface.types import Face, FloatArray, ImageArray
+from anonyface.types import Face, FloatArray, ImageArray, Placed
 
 Cover: TypeAlias = Literal["blur", "pixelate", "solid"]
 
@@ -32,6 +32,9 @@ OWN_REACH = 0.15
 OWN_GROWTH = 1.1
 """Beyond the ellipse inscribed in the box grown by this, where hair and ears are, the faces of
 others stay free of a cover."""
+NEW_FROM, NEW_EDGE = 0.99, 0.03
+"""Weight of a new face from which on nothing of an original is left under it, and the soft edge of
+a cover there, inside of that, in face sizes."""
 _SUBPIXEL = 4  # bits of sub-pixel precision of cv2.fillPoly
 MAX_GRAIN = 6.0  # grey levels; more looks like a pattern, not like film
 
@@ -203,6 +206,7 @@ def cover_face(
     rng: np.random.Generator,
     spare: Sequence[NDArray[np.floating]] = (),
     beside: Sequence[NDArray[np.floating]] = (),
+    new: Sequence[Placed] = (),
 ) -> None:
     """Cover a face in an image, in place.
 
@@ -215,6 +219,7 @@ def cover_face(
             not reach into them, except where this face's own landmarks are.
         beside: The same of faces that may be in front of it or behind it: the cover reaches into
             them as far as this face itself does, but its rim does not.
+        new: New faces in the image: nothing is covered where nothing of an original is left.
     """
     found = ellipse_alpha(face.box, (image.shape[0], image.shape[1]))
     if found is None:
@@ -223,6 +228,8 @@ def cover_face(
     if spare or beside:
         corner = (columns.start, rows.start)
         alpha = alpha * _around(alpha.shape, face, spare, beside, corner)
+    for placed in new:
+        _leave_new(alpha, placed, (rows.start, columns.start))
     image[rows, columns] = cover(image[rows, columns], alpha, method, rng=rng)
 
 
@@ -249,6 +256,20 @@ def _around(
     reach = 2 * max(1, round(OWN_REACH * face.size)) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
     return np.asarray(np.maximum(weight, cv2.dilate(core, disc)) / np.float32(255), np.float32)
+
+
+def _leave_new(alpha: FloatArray, placed: Placed, first_yx: tuple[int, int]) -> None:
+    """Take a cover off a new face, in place; ``first_yx`` is the place of its first pixel."""
+    (y0, x0), (rows, columns) = first_yx, placed.window
+    top, left = max(rows.start, y0), max(columns.start, x0)
+    bottom, right = min(rows.stop, y0 + alpha.shape[0]), min(columns.stop, x0 + alpha.shape[1])
+    if top >= bottom or left >= right:
+        return
+    old = (placed.alpha < NEW_FROM).astype(np.uint8)
+    away = cv2.distanceTransform(1 - old, cv2.DIST_L2, 5)
+    kept = np.clip(away / max(1.0, NEW_EDGE * placed.face.size), 0, 1)
+    part = kept[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
+    alpha[top - y0 : bottom - y0, left - x0 : right - x0] *= 1 - part.astype(np.float32)
 
 
 def _fill(

@@ -34,6 +34,7 @@ from anonyface.types import (
     ImageArray,
     Mesh,
     Offer,
+    Placed,
     Region,
 )
 from anonyface.verification.check import VERIFY_FACE_PX, Reading, Verdict, Verifier
@@ -73,10 +74,12 @@ class Given:
     Attributes:
         offered: (128,) embeddings of the identities' portraits.
         worn: Who the new faces are as they stand in the photo.
+        placed: Where these stand.
     """
 
     offered: list[FloatArray] = field(default_factory=list)
     worn: list[Signature] = field(default_factory=list)
+    placed: list[Placed] = field(default_factory=list)
 
 
 class Replacer:
@@ -205,6 +208,7 @@ class Replacer:
                     refused.append(best)
                     continue
                 paste(out, best.patch, window)
+                given.placed.append(Placed(subject.face, window, best.patch.alpha))
                 given.offered.append(best.portrayal.offer.embedding)
                 if best.verdict is not None:
                     given.worn.append(best.verdict.signature)

@@ -16,8 +16,8 @@ from anonyface.replacement import Given, Plan, Replacer
 from anonyface.result import FaceOutcome
 from anonyface.seeds import face_seed, fresh_seed
 from anonyface.subjects import Subject, outlines_beside, outlines_in_front
-from anonyface.types import Face, FloatArray, ImageArray
-from anonyface.verification.final_look import FinalLook
+from anonyface.types import Face, FloatArray, ImageArray, Placed
+from anonyface.verification.final_look import FinalLook, Finding
 
 Readings = Sequence[Subject | FaceError]
 """What was read off each face; empty where faces are only covered."""
@@ -25,20 +25,34 @@ Readings = Sequence[Subject | FaceError]
 
 @dataclass(frozen=True, eq=False)
 class Around:
-    """Outlines, (n, 2) x y each, of the faces near one that is to be covered.
+    """The faces near one that is to be covered.
 
     Attributes:
-        in_front: Of those known to be in front of it.
-        beside: Of all that are sure, in front or behind.
+        in_front: Outlines, (n, 2) x y each, of those known to be in front of it.
+        beside: The same of all that are sure, in front or behind.
+        new: New faces of others.
     """
 
     in_front: Sequence[FloatArray]
     beside: Sequence[FloatArray]
+    new: Sequence[Placed]
 
     @classmethod
-    def of(cls, number: int, subjects: Readings) -> Around:
-        """Return what is around the face of a number."""
-        return cls(outlines_in_front(number, subjects), outlines_beside(number, subjects))
+    def of(cls, number: int, subjects: Readings, given: Given) -> Around:
+        """Return what is around the face of a number, not replaced itself."""
+        front, beside = outlines_in_front(number, subjects), outlines_beside(number, subjects)
+        return cls(front, beside, tuple(given.placed))
+
+    @classmethod
+    def of_finding(cls, finding: Finding, subjects: Readings, given: Given) -> Around:
+        """Return what is around a face that is wrong in the finished picture."""
+        own = None if finding.index is None else subjects[finding.index]
+        others = [
+            placed
+            for placed in given.placed
+            if not (isinstance(own, Subject) and placed.face is own.face)
+        ]
+        return cls((), outlines_beside(finding.index, subjects), others)
 
 
 class Treatment:
@@ -53,6 +67,7 @@ class Treatment:
     def __init__(self, config: Config, *, replacer: Replacer | None, final_look: FinalLook) -> None:
         self.config, self.replacer, self.final_look = config, replacer, final_look
         self.base = fresh_seed() if config.seed is None else config.seed
+        self.given = Given()
 
     def __call__(
         self,
@@ -84,13 +99,12 @@ class Treatment:
             else self.replacer.plan([subjects[i] for i in order], seeds)
         )
         outcomes: dict[int, FaceOutcome] = {}
-        given = Given()
         for i, plan in zip(order, plans, strict=True):
             if decisions[i].keep:
                 outcome = FaceOutcome(faces[i], "kept", decisions[i].reason)
             else:
-                around = Around.of(i, subjects)
-                outcome = self._treat_face(out, original, faces[i], plan, given, around)
+                around = Around.of(i, subjects, self.given)
+                outcome = self._treat_face(out, original, faces[i], plan, around)
             outcomes[i] = replace(outcome, match=decisions[i].match)
         return out, [outcomes[i] for i in range(len(faces))]
 
@@ -100,14 +114,13 @@ class Treatment:
         original: ImageArray,
         face: Face,
         plan: Plan,
-        given: Given,
         around: Around,
     ) -> FaceOutcome:
         """Replace or cover one face in ``out``, in place; compare it with the original."""
         if self.replacer is None:
             return self._cover(out, face, f"covered as asked ({self.config.method})", around)
         try:
-            return self.replacer(out, original, plan, given)
+            return self.replacer(out, original, plan, self.given)
         except FaceError as error:
             if self.config.on_failure == "raise":
                 raise
@@ -119,6 +132,7 @@ class Treatment:
     def look_again(
         self,
         out: ImageArray,
+        original: ImageArray,
         outcomes: Sequence[FaceOutcome],
         subjects: Readings,
         decide: Callable[[Sequence[Face]], Sequence[Decision]],
@@ -127,6 +141,7 @@ class Treatment:
 
         Args:
             out: (H, W, 3) the new picture, writable.
+            original: (H, W, 3) the untouched photo.
             outcomes: What became of the faces found at first.
             subjects: What was read off them.
             decide: Says who stays among the faces it is given.
@@ -149,7 +164,7 @@ class Treatment:
         replaced = [
             o.action == "replaced" and whole for o, whole in zip(done, finished, strict=True)
         ]
-        findings = self.final_look(out, faces, replaced, gone)
+        findings = self.final_look(out, original, faces, replaced, gone)
         missed = [finding.face for finding in findings if finding.index is None]
         decisions = iter(decide([*faces, *missed])[len(faces) :] if missed else ())
         for finding in findings:
@@ -160,7 +175,7 @@ class Treatment:
                 raise FaceError(finding.reason, stage="last look", face=finding.face)
             else:
                 face = finding.face if finding.index is None else faces[finding.index]
-                around = Around((), outlines_beside(finding.index, subjects))
+                around = Around.of_finding(finding, subjects, self.given)
                 outcome = self._cover(out, face, finding.reason, around)
             if finding.index is None:
                 done.append(outcome)
@@ -173,5 +188,13 @@ class Treatment:
         method = self.config.method
         cover = "blur" if method == "synthetic" else method
         rng = np.random.default_rng(face_seed(self.base, face))
-        cover_face(out, face, cover, rng=rng, spare=around.in_front, beside=around.beside)
+        cover_face(
+            out,
+            face,
+            cover,
+            rng=rng,
+            spare=around.in_front,
+            beside=around.beside,
+            new=around.new,
+        )
         return FaceOutcome(face, "redacted", reason)

@@ -361,3 +361,18 @@ class Patch:
 
     pixels: ImageArray
     alpha: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A new face where it stands in the photo.
+
+    Attributes:
+        face: The original.
+        window: Rows and columns of the photo.
+        alpha: (h, w) float32 in [0, 1] for them: where it is 1 nothing of the original is left.
+    """
+
+    face: Face
+    window: tuple[slice, slice]
+    alpha: FloatArray

@@ -25,6 +25,12 @@ SAME_PLACE = 0.6
 child's face beside its mother's would count as hers."""
 SURE_PRESENCE = 0.5
 """What only this look found must also convince the mesh: a wrong cover spoils a picture."""
+BETWEEN = 0.8
+"""Share of a box inside those of two faces that were found at first from which on what is seen may
+be made of both: two new faces cheek to cheek."""
+AN_EYE, ORIGINAL = 0.08, 0.1
+"""Half the side of a square around an eye, in face sizes, and the share of its pixels that may be
+the photo's: with more, it is somebody's own eye."""
 COMPARE_FROM_PX = 24
 """Below this the encoder can't tell people apart."""
 OWN_RATE: FalseMatchRate = "1e-3"
@@ -67,6 +73,7 @@ class FinalLook:
     def __call__(
         self,
         image: ImageArray,
+        original: ImageArray,
         faces: Sequence[Face],
         replaced: Sequence[bool],
         gone: Sequence[Signature | None],
@@ -75,6 +82,7 @@ class FinalLook:
 
         Args:
             image: (H, W, 3) RGB uint8, the finished picture.
+            original: (H, W, 3) RGB uint8, the photo as it was.
             faces: The faces found at first, in the same coordinates.
             replaced: Of each of them, whether a new face was put on; kept and covered ones are not
                 looked at again.
@@ -88,7 +96,8 @@ class FinalLook:
         for face in self.find(image):
             index = place_of(face, faces)
             if index is None:
-                if self._is_face(image, face):
+                made = is_between(face, faces) and has_no_own_eye(image, original, face)
+                if not made and self._is_face(image, face):
                     findings.append(Finding(face, None, "found only by the last look"))
             elif replaced[index] and face.size >= COMPARE_FROM_PX:
                 if reason := self._recognises(image, face, gone, index):
@@ -157,3 +166,36 @@ def place_of(face: Face, faces: Sequence[Face]) -> int | None:
     share = common / np.maximum(np.minimum(area(face.box[None])[0], area(boxes)), 1e-6)
     best = int(share.argmax())
     return best if share[best] >= SAME_PLACE else None
+
+
+def is_between(face: Face, faces: Sequence[Face]) -> bool:
+    """Whether nearly all of a box lies in those of two other faces."""
+    if len(faces) < 2:
+        return False
+    (x0, y0, x1, y1), boxes = face.box, np.stack([f.box for f in faces])
+    inside = np.clip(boxes, [x0, y0, x0, y0], [x1, y1, x1, y1])
+    shares = area(inside)
+    one, other = np.argsort(shares)[:-3:-1]
+    twice = float(intersection(inside[[one]], inside[[other]])[0, 0])
+    both = float(shares[one] + shares[other]) - twice
+    return both >= BETWEEN * float(area(face.box[None])[0])
+
+
+def has_no_own_eye(image: ImageArray, original: ImageArray, face: Face) -> bool:
+    """Whether at both eyes of a face hardly a pixel of the photo is left.
+
+    Args:
+        image: (H, W, 3) RGB uint8, the finished picture.
+        original: (H, W, 3) RGB uint8, the photo as it was.
+        face: What was found in the picture.
+    """
+    reach = max(1, round(AN_EYE * face.size))
+    for x, y in face.landmarks[:2].round().astype(int):
+        window = (
+            slice(max(0, y - reach), max(0, y + reach + 1)),
+            slice(max(0, x - reach), max(0, x + reach + 1)),
+        )
+        same = (image[window] == original[window]).all(axis=-1)
+        if not same.size or same.mean() > ORIGINAL:
+            return False
+    return True

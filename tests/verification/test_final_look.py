@@ -16,7 +16,13 @@ from anonyface.errors import FaceError
 from anonyface.result import AnonymizeResult
 from anonyface.types import Face
 from anonyface.verification.encoder import DlibEncoder
-from anonyface.verification.final_look import FinalLook, mirrored_faces, place_of
+from anonyface.verification.final_look import (
+    FinalLook,
+    has_no_own_eye,
+    is_between,
+    mirrored_faces,
+    place_of,
+)
 from anonyface.verification.signature import Signature
 
 from ..fakes import face_change, still_there
@@ -98,7 +104,7 @@ def test_originals_in_the_finished_picture_are_found(
     look: FinalLook, scene: Image, faces: list[Face]
 ) -> None:
     gone = [Signature(look.encoder(scene, f.landmarks)) for f in faces]
-    findings = look(scene, faces, [True] * 4, gone)
+    findings = look(scene, scene, faces, [True] * 4, gone)
     assert sorted(f.index for f in findings if f.index is not None) == [0, 1, 2, 3]
     assert all("still recognisable" in f.reason for f in findings)
 
@@ -107,7 +113,7 @@ def test_an_original_in_another_place_is_found(
     look: FinalLook, scene: Image, faces: list[Face]
 ) -> None:
     first = Signature(look.encoder(scene, faces[0].landmarks))
-    findings = look(scene, faces, [True] * 4, [None, first, None, None])
+    findings = look(scene, scene, faces, [True] * 4, [None, first, None, None])
     assert [(f.index, "as the person of face 1" in f.reason) for f in findings] == [(0, True)]
 
 
@@ -115,14 +121,16 @@ def test_kept_and_covered_faces_are_left_alone(
     look: FinalLook, scene: Image, faces: list[Face]
 ) -> None:
     gone = [Signature(look.encoder(scene, f.landmarks)) for f in faces]
-    assert look(scene, faces, [False] * 4, gone) == []
+    assert look(scene, scene, faces, [False] * 4, gone) == []
 
 
-def test_a_good_result_is_left_alone(look: FinalLook, result: AnonymizeResult) -> None:
+def test_a_good_result_is_left_alone(
+    look: FinalLook, scene: Image, result: AnonymizeResult
+) -> None:
     before = [o.face for o in result.faces]
     gone = [look.encoder(result.image, f.landmarks) for f in before]
     strangers: list[Signature | None] = [Signature(-row) for row in gone]
-    assert look(result.image, before, [True] * 4, strangers) == []
+    assert look(result.image, scene, before, [True] * 4, strangers) == []
 
 
 def test_the_place_of_a_face() -> None:
@@ -146,3 +154,43 @@ def test_a_detector_of_ones_own_is_asked_again_as_it_is(scene: Image, faces: lis
     assert [o.action for o in result.faces] == ["redacted"]
     assert len(asked) == 2
     assert (asked[1] == result.image).all()
+
+
+@pytest.mark.parametrize("painted", [True, False])
+def test_what_two_new_faces_are_taken_for_together_is_no_missed_face(
+    look: FinalLook, scene: Image, faces: list[Face], painted: bool
+) -> None:
+    # Both halves of a face belong to faces found at first: only new pixels make it nobody.
+    seen = upper_left(faces)
+    x0, y0, x1, y1 = seen.box
+    middle, wider = (x0 + x1) / 2, 0.6 * (x1 - x0)
+    halves = [
+        Face(np.array(box, np.float32), seen.landmarks, 1.0)
+        for box in ((middle - 2 * wider, y0, middle, y1), (middle, y0, middle + 2 * wider, y1))
+    ]
+    assert place_of(seen, halves) is None
+    photo = scene.copy()
+    if painted:
+        rows, columns = slice(int(y0), int(y1) + 1), slice(int(x0), int(x1) + 1)
+        photo[rows, columns] = 255 - photo[rows, columns]
+    known = [*halves, *(f for f in faces if f is not seen)]
+    findings = look(scene, photo, known, [False] * 5, [None] * 5)
+    assert [f.reason for f in findings] == ([] if painted else ["found only by the last look"])
+
+
+def test_between_means_inside_two_boxes_together() -> None:
+    def box(x0: float, x1: float) -> Face:
+        return Face(np.array([x0, 0, x1, 10], np.float32), np.zeros((5, 2)), 1.0)
+
+    assert is_between(box(5, 15), [box(0, 10), box(10, 20)])
+    assert not is_between(box(5, 15), [box(0, 9), box(12, 20)])
+    assert not is_between(box(5, 15), [box(0, 13)])
+    assert not is_between(box(5, 15), [box(0, 12), box(1, 12)])  # the same part twice
+
+
+def test_one_eye_of_the_photo_is_enough_to_be_somebody(scene: Image, faces: list[Face]) -> None:
+    other = 255 - scene
+    x, y = faces[0].landmarks[0].round().astype(int)
+    assert has_no_own_eye(other, scene, faces[0])
+    other[y - 9 : y + 9, x - 9 : x + 9] = scene[y - 9 : y + 9, x - 9 : x + 9]
+    assert not has_no_own_eye(other, scene, faces[0])
