@@ -268,7 +268,9 @@ def _leave_new(alpha: FloatArray, placed: Placed, first_yx: tuple[int, int]) -> 
     old = (placed.alpha < NEW_FROM).astype(np.uint8)
     away = cv2.distanceTransform(1 - old, cv2.DIST_L2, 5)
     kept = np.clip(away / max(1.0, NEW_EDGE * placed.face.size), 0, 1)
-    part = kept[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
+    part = kept[
+        top - rows.start : bottom - rows.start, left - columns.start : right - columns.start
+    ]
     alpha[top - y0 : bottom - y0, left - x0 : right - x0] *= 1 - part.astype(np.float32)
 
 

@@ -144,6 +144,8 @@ class Mesh:
         lids: (2, 2, 9, 2) float32 x y in the same pixels, image-left eye first: the edge of the
             upper lid, then that of the lower one, each from the image-left corner to the other.
             None where they were not looked for.
+        spread: How far several fits lie apart at eyes and brows, in widths of the face; 0 where it
+            was fitted once.
     """
 
     points: FloatArray
@@ -151,6 +153,7 @@ class Mesh:
     irises: FloatArray | None = None
     occlusion: Occlusion | None = None
     lids: FloatArray | None = None
+    spread: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", freeze(self.points, np.float32, (468, 3), "points"))
@@ -175,7 +178,7 @@ class Mesh:
             for p in (self.irises, self.lids)
         )
         occlusion = None if self.occlusion is None else self.occlusion.moved(matrix)
-        return Mesh(points.astype(np.float32), self.presence, irises, occlusion, lids)
+        return Mesh(points.astype(np.float32), self.presence, irises, occlusion, lids, self.spread)
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,20 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from anonyface.errors import FaceError
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.mesh import five_points
 from anonyface.redaction import OWN_GROWTH, cover_face
-from anonyface.subjects import Subject, outlines_beside, outlines_in_front
+from anonyface.subjects import (
+    UNSURE_EYES,
+    Subject,
+    outlines_beside,
+    outlines_in_front,
+    require_readable,
+)
 from anonyface.types import Face, Look, Mesh, Occlusion
 
 LOOK = Look(
@@ -61,6 +68,14 @@ def test_a_mesh_on_a_neighbour_has_strayed() -> None:
 
 def test_an_unsure_mesh_has_no_outline() -> None:
     assert subject(100, 80, presence=0.2).outline is None
+
+
+def test_who_has_eyes_that_several_fits_see_elsewhere_is_not_replaced() -> None:
+    sure = subject(100, 80)
+    require_readable(sure)
+    unsure = replace(sure, mesh=replace(sure.mesh, spread=UNSURE_EYES))
+    with pytest.raises(FaceError, match="not sure of the eyes"):
+        require_readable(unsure)
 
 
 def test_only_an_unreadable_face_is_behind_others() -> None:

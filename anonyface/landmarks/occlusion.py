@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from anonyface.errors import FaceError
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.mesh import cut_square
+from anonyface.landmarks.pose import measure_expression
 from anonyface.runtime import open_session, run
 from anonyface.types import BoolArray, FloatArray, ImageArray, Mesh, Occlusion
 
@@ -38,6 +39,10 @@ EDGE_REACH, EDGE_NOISE = 0.045, 6.0
 of noise that are no edge."""
 CLEAR = (0.3, 0.8)
 """What is surely bare or surely hidden after that, stays so entirely."""
+SHOUTS, A_SPOT, IN_MOUTH = 0.25, 0.3, 0.6
+"""Gap over mouth width from which on a mouth is a hole; how sure the network must be of a spot in
+front; and the share of one inside the lips from which on it is that hole: so it was in all of 9
+such spots on 2,473 faces. What is held before a mouth, a microphone, reaches beyond the lips."""
 _SUBPIXEL = 4  # bits of sub-pixel precision of cv2.fillConvexPoly
 
 
@@ -66,7 +71,8 @@ class OcclusionReader:
         # NHWC => NCHW float32
         feed = np.ascontiguousarray(chip.transpose(2, 0, 1)[None], dtype=np.float32)
         shares = run(self.session, {"image": feed}, ["shares"])[0][0]
-        return Occlusion(shares[1], shares[2], to_grid(matrix))
+        seen = Occlusion(shares[1], shares[2], to_grid(matrix))
+        return replace(seen, front=without_mouth(seen, mesh))
 
     def complete(self, image: ImageArray, mesh: Mesh) -> Mesh:
         """Return the mesh with what lies in front of the face.
@@ -79,6 +85,21 @@ class OcclusionReader:
             FaceError: If the mesh spans no area.
         """
         return replace(mesh, occlusion=self(image, mesh))
+
+
+def without_mouth(seen: Occlusion, mesh: Mesh) -> FloatArray:
+    """(64, 64) what lies in front, without the inside of a mouth that is wide open."""
+    if measure_expression(mesh.points).mouth_open < SHOUTS:
+        return seen.front
+    inner = _inside(mesh, seen, topo.LIPS_OUTER).astype(np.uint8)
+    lips = np.asarray(cv2.dilate(inner, np.ones((3, 3), np.uint8)))
+    count, labels = cv2.connectedComponents((seen.front > A_SPOT).astype(np.uint8))
+    front = seen.front.copy()
+    for number in range(1, count):
+        spot = labels == number
+        if lips[spot].mean() >= IN_MOUTH:
+            front[cv2.dilate(spot.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0] = 0
+    return front
 
 
 def upright_square(points: FloatArray) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from anonyface.landmarks import topology as topo
 from anonyface.types import FloatArray
@@ -32,10 +33,24 @@ class Expression:
 
 
 def estimate_pose(points: FloatArray) -> Pose:
-    """Estimate yaw, pitch and roll from the mesh.
+    """Estimate yaw, pitch and roll from the mesh: the Euler angles of its `head_axes`.
 
-    The head's right axis runs through the eye corners and the sides of the face, its down axis from
-    the forehead to the chin; both are made orthonormal (Gram-Schmidt) and read as Euler angles.
+    Args:
+        points: (468, 3) mesh, z growing away from the camera.
+    """
+    right, _, forward = head_axes(points)
+    yaw = np.degrees(np.arctan2(forward[0], -forward[2]))
+    pitch = np.degrees(np.arcsin(np.clip(forward[1], -1, 1)))
+    roll = np.degrees(np.arctan2(right[1], right[0]))
+    return Pose(float(yaw), float(pitch) - PITCH_AT_REST, float(roll))
+
+
+def head_axes(points: FloatArray) -> NDArray[np.float64]:
+    """Return where a head's right, down and forward point: (3, 3) orthonormal rows x y z.
+
+    The right axis runs through the eye corners and the sides of the face, the down axis from the
+    forehead to the chin; both are made orthonormal (Gram-Schmidt). Forward is towards the camera,
+    (0, 0, -1), for an upright, frontal head.
 
     Args:
         points: (468, 3) mesh, z growing away from the camera.
@@ -48,11 +63,7 @@ def estimate_pose(points: FloatArray) -> Pose:
     right /= max(float(np.linalg.norm(right)), 1e-9)
     down -= right * (down @ right)
     down /= max(float(np.linalg.norm(down)), 1e-9)
-    forward = np.cross(down, right)  # towards the camera for an upright, frontal head: (0, 0, -1)
-    yaw = np.degrees(np.arctan2(forward[0], -forward[2]))
-    pitch = np.degrees(np.arcsin(np.clip(forward[1], -1, 1)))
-    roll = np.degrees(np.arctan2(right[1], right[0]))
-    return Pose(float(yaw), float(pitch) - PITCH_AT_REST, float(roll))
+    return np.stack([right, down, np.cross(down, right)])
 
 
 def measure_expression(points: FloatArray) -> Expression:

@@ -13,6 +13,9 @@ from anonyface.types import FloatArray
 
 MARGIN = 0.03
 """How far eyes and brows reach beyond their points, in face widths: lashes, hairs of the brow."""
+LOCK, SOFT = 0.05, 0.012
+"""Side of a square as large as what is hair and no long brow, and the soft edge of what is taken
+off next to a brow, in face widths."""
 RIM = 0.018
 """How far beyond what is told from skin its edge is taken for it, too, in face widths."""
 NEAR, FAR, FAR_WEIGHT = 0.05, 0.2, 0.02
@@ -56,16 +59,16 @@ def clear_hair(
     Returns:
         The new face without, (h, w, 3) float32, and the likelihood of its skin, (h, w) float32.
     """
-    free = _apart_from_features(placed, regions, width)
-    forehead = free * _above(placed, free.shape, width, glasses=True)
-    zone = forehead if glasses else free * _above(placed, free.shape, width, glasses=False)
+    away = _from_features(placed, regions.edge.shape)
+    free = smoothstep(away / max(1.0, MARGIN * width) - 1) * (regions.edge > 0)
+    top, outer = _above(placed, free.shape, width, glasses=True), _beside_eyes(placed, free.shape)
+    high = top if glasses else _above(placed, free.shape, width, glasses=False)
+    zone, forehead = free * high, free * np.maximum(top, high * outer)
     reach = 2 * max(1, round(RIM * width)) + 1
     solid = cv2.erode(skin, np.ones((reach, reach), np.uint8))
     hair = (1 - np.asarray(solid)) * zone
     factor = min(1.0, WORK_PX / width)
     size = (max(1, round(new.shape[1] * factor)), max(1, round(new.shape[0] * factor)))
-    if not glasses:
-        forehead = np.maximum(forehead, zone * _beside_eyes(placed, regions.edge.shape))
     small, weight, above = (
         np.asarray(cv2.resize(a, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
         for a in (new, solid * (regions.edge > 0), forehead)
@@ -74,6 +77,7 @@ def clear_hair(
     shape = (new.shape[1], new.shape[0])
     strands = np.asarray(cv2.resize(strands, shape, interpolation=cv2.INTER_LINEAR), np.float32)
     hair = np.maximum(hair, strands)
+    hair = np.maximum(hair, _up_to_features(hair, skin, away * high * outer, zone, width))
     shown = np.asarray(cv2.resize(filling, shape, interpolation=cv2.INTER_LINEAR), np.float32)
     filled = new + (shown - new) * hair[..., None]
     return np.asarray(filled, dtype=np.float32), np.maximum(skin, hair).astype(np.float32)
@@ -132,16 +136,38 @@ def _beside_eyes(placed: FloatArray, shape_hw: tuple[int, ...]) -> FloatArray:
     return np.asarray((place < 0) | (place > 1), dtype=np.float32)
 
 
-def _apart_from_features(placed: FloatArray, regions: Regions, width: float) -> FloatArray:
-    """(h, w) float32: 1 on the face but for eyes, brows and nose."""
-    shape = regions.edge.shape
-    features = np.zeros(shape, dtype=np.uint8)
+def _from_features(placed: FloatArray, shape_hw: tuple[int, ...]) -> FloatArray:
+    """(h, w) float32 distance from eyes, brows and nose in pixels, 0 on them."""
+    features = np.zeros(shape_hw, dtype=np.uint8)
     for outline in (*_EYES, _NOSE):
         hull = cv2.convexHull(placed[[_PLACES[int(i)] for i in outline]])[:, 0]
-        features |= fill_polygon(np.asarray(hull, np.float32), shape)
-    away = cv2.distanceTransform(255 - features, cv2.DIST_L2, 3)
-    free = smoothstep(np.asarray(away / max(1.0, MARGIN * width) - 1, dtype=np.float32))
-    return np.asarray(free * (regions.edge > 0), dtype=np.float32)
+        features |= fill_polygon(np.asarray(hull, np.float32), shape_hw)
+    return np.asarray(cv2.distanceTransform(255 - features, cv2.DIST_L2, 3), dtype=np.float32)
+
+
+def _up_to_features(
+    hair: FloatArray, skin: FloatArray, away: FloatArray, zone: FloatArray, width: float
+) -> FloatArray:
+    """(h, w) float32: how much of hair that was found reaches on to a brow or an eye.
+
+    Alone, what is so near belongs to these.
+
+    Args:
+        hair: (h, w) float32 in [0, 1]: found farther out.
+        skin: (h, w) float32 likelihood of skin.
+        away: (h, w) float32 distance from the features in pixels, 0 where none is looked for.
+        zone: (h, w) float32 in [0, 1]: where hair was looked for.
+        width: Face width in pixels.
+    """
+    near = (away > 0) & (away < 2 * MARGIN * width) & (skin < 0.5)
+    found = (hair > 0.5) & (zone > 0.9)
+    count, labels = cv2.connectedComponents((near | found).astype(np.uint8), connectivity=8)
+    areas = np.bincount(labels[found], minlength=count)
+    goes_on = areas >= np.square(LOCK * width)
+    goes_on[0] = False
+    rest = (goes_on[labels] & near).astype(np.float32)
+    sigma = max(0.5, SOFT * width)
+    return np.asarray(np.minimum(1, 1.5 * cv2.GaussianBlur(rest, (0, 0), sigma)), np.float32)
 
 
 def _above(

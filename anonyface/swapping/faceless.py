@@ -15,7 +15,6 @@ from anonyface.landmarks import topology as topo
 from anonyface.landmarks.occlusion import hidden_part, is_masked
 from anonyface.redaction import blurred, mixed
 from anonyface.swapping.mask import (
-    EYES_AND_BROWS,
     build_regions,
     face_width,
     fill_polygon,
@@ -50,7 +49,7 @@ def faceless(crop: Crop, mesh: Mesh, *, rng: np.random.Generator) -> Patch:
     inside = fill_polygon(middle + (outline - middle) * np.float32(GROWTH), shape)
     sigma = max(0.8, FEATHER * face_width(points))
     soft = cv2.GaussianBlur(inside, (0, 0), sigma).astype(np.float32) / 255
-    eyes = cv2.convexHull(points[EYES_AND_BROWS, :2])[:, 0]
+    eyes = cv2.convexHull(points[topo.EYES_AND_BROWS, :2])[:, 0]
     hidden = np.where(fill_polygon(np.asarray(eyes, np.float32), shape) > 0, 0, hidden)
     alpha = (np.maximum(soft, inside > 0) * (1 - hidden)).astype(np.float32)
     if not np.any(alpha > 0.5):

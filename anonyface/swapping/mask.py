@@ -42,7 +42,6 @@ CORE = np.concatenate(
         np.array([1, 2, 98, 327, 48, 278]),
     ]
 )
-EYES_AND_BROWS = np.concatenate([topo.LEFT_EYE, topo.RIGHT_EYE, topo.LEFT_BROW, topo.RIGHT_BROW])
 _SUBPIXEL = 4  # bits of sub-pixel precision of cv2.fillPoly
 
 
@@ -121,7 +120,7 @@ def leave(
     """
     must = regions.core * (regions.soft > 0)
     if masked:
-        eyes = cv2.convexHull(points[EYES_AND_BROWS, :2])[:, 0]
+        eyes = cv2.convexHull(points[topo.EYES_AND_BROWS, :2])[:, 0]
         must = must * (fill_polygon(np.asarray(eyes, np.float32), hidden.shape) > 0)
     if float((must * hidden).sum()) > LEFT_MOST * float(must.sum()):
         raise FaceError("too much of the face is hidden", stage="swapping")

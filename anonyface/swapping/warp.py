@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from anonyface.errors import FaceError
 from anonyface.landmarks import topology as topo
+from anonyface.landmarks.pose import head_axes
 from anonyface.types import FloatArray, ImageArray
 from anonyface.verification.alignment import fit_similarity
 
@@ -36,8 +37,8 @@ def blend_geometry(
     """Where the control points of the new face should lie.
 
     The outline follows the original, so that the new face fills it. Inside it the identity's own
-    proportions, moved to the original's place and size by a similarity, are mixed with the
-    original's: geometry alone identifies people.
+    proportions, turned as the original's head is turned and moved to its place and size, are mixed
+    with the original's: geometry alone identifies people.
 
     Args:
         target: (468, 3) mesh of the original.
@@ -51,8 +52,9 @@ def blend_geometry(
     Raises:
         FaceError: If the meshes can't be aligned.
     """
-    to_target = fit_similarity(source[CONTROL, :2], target[CONTROL, :2])
-    own = source[CONTROL, :2] @ to_target[:, :2].T + to_target[:, 2]
+    turned = (source @ (head_axes(source).T @ head_axes(target)).astype(np.float32))[CONTROL, :2]
+    to_target = fit_similarity(turned, target[CONTROL, :2])
+    own = turned @ to_target[:, :2].T + to_target[:, 2]
     share = np.full(len(CONTROL), shape)
     share[: len(topo.FACE_OVAL)] = 1
     first = len(topo.FACE_OVAL) + len(_FEATURES)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from anonyface.detection.faces import FaceFinder
 from anonyface.errors import FaceError
 from anonyface.landmarks.mesh import FaceMesh, five_points
-from anonyface.landmarks.pose import estimate_pose, measure_expression
-from anonyface.types import Face
+from anonyface.landmarks.pose import estimate_pose, head_axes, measure_expression
+from anonyface.types import Face, Mesh
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +95,52 @@ def test_landmarks_in_one_point_are_a_face_error() -> None:
 
 def test_no_faces_no_meshes() -> None:
     assert FaceMesh()(np.zeros((50, 50, 3), np.uint8), []) == []
+
+
+def test_the_axes_of_a_head_turn_with_it(
+    frontal: tuple[NDArray[np.uint8], Face, NDArray[np.float32]],
+) -> None:
+    axes = head_axes(frontal[2])
+    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-9)
+    turn = rotation(1, 25.0) @ rotation(0, 10.0)
+    np.testing.assert_allclose(head_axes(frontal[2] @ turn.T), axes @ turn.T, atol=1e-6)
+
+
+def test_a_steady_mesh_changes_less_when_the_photo_is_cut_out_differently(
+    people: list[NDArray[np.uint8]],
+) -> None:
+    single, steady = FaceMesh(threads=1), FaceMesh(threads=1, steady=True)
+    rng = np.random.default_rng(0)
+    apart: dict[bool, list[float]] = {False: [], True: []}
+    for pixels in people:
+        small = np.asarray(cv2.resize(pixels, (160, 160), interpolation=cv2.INTER_AREA), np.uint8)
+        face = FaceFinder()(small)[0]
+        for fit in (single, steady):
+            rng = np.random.default_rng(0)
+            pitches = []
+            for _ in range(6):
+                box = face.box + rng.normal(0, 0.06 * face.size, 4).astype(np.float32)
+                (mesh,) = fit(small, [Face(box, face.landmarks, 1.0)])
+                pitches.append(estimate_pose(mesh.points).pitch)
+            apart[fit is steady].append(float(np.std(pitches)))
+            # Bare faces of generated people: all fits agree on eyes and brows.
+            assert (0 < mesh.spread < 0.03) == (fit is steady)
+    assert np.mean(apart[True]) < 0.7 * np.mean(apart[False])
+
+
+def test_where_fits_disagree_those_near_the_eyes_of_the_detector_count(
+    frontal: tuple[NDArray[np.uint8], Face, NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, face, points = frontal
+    fit = FaceMesh(steady=True)
+    off = points + np.array([0.3 * face.size, 0, 0], np.float32)
+
+    def scattered(_image: object, squares: list[object], **_: object) -> list[Mesh]:
+        return [Mesh(points if k % 2 else off, 1.0) for k in range(len(squares))]
+
+    monkeypatch.setattr(fit, "_fit", scattered)
+    mesh = fit._steadied(image, Mesh(points, 1.0), face, without=())
+    np.testing.assert_allclose(mesh.points, points, atol=1e-3)
+    assert mesh.spread < 1e-4
+    none_near = fit._steadied(image, Mesh(off, 1.0), face, without=())
+    assert none_near.spread > 0.03

@@ -20,6 +20,7 @@ from anonyface.landmarks.occlusion import (
     hidden_part,
     is_masked,
     upright_square,
+    without_mouth,
     worn_share,
 )
 from anonyface.landmarks.skin import fit_skin, to_lab
@@ -244,3 +245,34 @@ def test_the_border_does_not_depend_on_the_size(
     small = cv2.resize(three, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     oval = inside(mesh, topo.FACE_OVAL, 4)
     assert np.abs(small - one)[oval].mean() < 0.03
+
+
+def test_the_inside_of_a_mouth_that_is_wide_open_is_nothing_in_front(
+    read: OcclusionReader, faces: list[tuple[Image, Mesh]]
+) -> None:
+    pixels, mesh = faces[0]
+    width = float(np.ptp(mesh.points[topo.LIPS_OUTER, 0]))
+    open_wide = mesh.points.copy()
+    low = [topo.LIP_LOWER_INNER, *topo.LIPS_OUTER[10:], *topo.LIPS_INNER[11:]]
+    open_wide[low, 1] += 0.5 * width
+    shouting = replace(mesh, points=open_wide)
+    seen = read(pixels, shouting)
+    grid = np.mgrid[:64, :64][::-1].reshape(2, -1)
+    turn, shift = seen.matrix[:, :2], seen.matrix[:, 2:]
+    x, y = np.linalg.inv(turn) @ (grid - shift)
+    top, bottom = open_wide[topo.LIP_UPPER_INNER], open_wide[topo.LIP_LOWER_INNER]
+    middle = (top + bottom) / 2
+
+    def disc(centre: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+        away = np.hypot(x - centre[0], y - centre[1]).reshape(64, 64)
+        return (away < radius).astype(np.float32)
+
+    hole = disc(middle, 0.2 * width)
+    nothing = np.zeros((64, 64), np.float32)
+    assert hole.sum() > 4
+    cleared = without_mouth(replace(seen, front=hole, worn=nothing), shouting)
+    assert cleared.max() == 0
+    # A microphone reaches beyond the lips, and before a mouth that is shut it is no hole.
+    ball = disc(middle, 0.9 * width)
+    assert (without_mouth(replace(seen, front=ball, worn=nothing), shouting) == ball).all()
+    assert (without_mouth(replace(seen, front=hole, worn=nothing), mesh) == hole).all()

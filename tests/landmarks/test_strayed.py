@@ -60,7 +60,7 @@ class Told(FaceMesh):
     """Finds what it is told to, in so many squares and without some faces."""
 
     def __init__(self, find: Callable[[int, Sequence[Face]], list[Mesh]]) -> None:
-        self.find, self.fits = find, 0
+        self.find, self.fits, self.steady = find, 0, False
         self.without: list[Face] = []
 
     def _fit(

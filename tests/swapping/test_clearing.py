@@ -73,6 +73,27 @@ def test_features_stay(people: list[NDArray[np.uint8]], meshes: list[Mesh]) -> N
         np.testing.assert_allclose(new[y, x], hairy[y, x], atol=1e-3)
 
 
+def test_hair_goes_up_to_the_brow_but_a_spot_there_is_part_of_it(
+    people: list[NDArray[np.uint8]], meshes: list[Mesh]
+) -> None:
+    crop, mesh = piece(people, meshes)
+    width, points = face_width(mesh.points), mesh.points[:, :2]
+    end = points[topo.LEFT_BROW][points[topo.LEFT_BROW, 0].argmin()]
+    x, y = round(float(end[0]) - 0.02 * width), round(float(end[1]))
+    outside = round(float(points[topo.FACE_OVAL, 0].min()))
+    assert x - outside > 0.1 * width
+    left = {}
+    sizes = {"lock": (outside, 0.08), "spot": (round(x - 0.02 * width), 0.02)}
+    for name, (reach, high) in sizes.items():
+        half = round(high * width)
+        hairy = np.full_like(crop.pixels, (200, 160, 140))
+        hairy[y - half : y + half, reach : x + 2] = HAIR
+        new, _ = cleared(hairy, mesh)
+        left[name] = float(new[y, x].mean()) - float(np.mean(HAIR))
+    assert left["lock"] > 40  # skin
+    assert left["spot"] < 10  # still as dark
+
+
 def test_of_somebody_with_glasses_only_the_forehead_is_cleared(
     people: list[NDArray[np.uint8]], meshes: list[Mesh]
 ) -> None:

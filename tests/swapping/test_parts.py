@@ -61,6 +61,23 @@ def test_geometry_follows_its_share(meshes: list[Mesh]) -> None:
     assert np.abs(half[36:] - full[36:]).max() > 2
 
 
+def test_a_portrait_is_turned_as_the_original_is(meshes: list[Mesh]) -> None:
+    source = meshes[0].points
+    for axis, degrees in ((1, 15.0), (0, -10.0)):
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        turn = np.eye(3, dtype=np.float32)
+        i, k = (0, 2) if axis else (1, 2)
+        turn[i, i] = turn[k, k] = c
+        turn[i, k], turn[k, i] = -s, s
+        target = source @ turn.T
+        placed = blend_geometry(target, source, shape=0.0, mouth=0.0)
+        size = face_width(target)
+        # The same head, seen from elsewhere: its nose and eyes are where they are seen then.
+        assert np.abs(placed - target[CONTROL, :2]).max() < 0.003 * size
+        flat = source[CONTROL, :2] - target[CONTROL, :2]
+        assert np.abs(flat - flat.mean(axis=0)).max() > 0.03 * size
+
+
 def test_a_collapsed_mesh_is_a_face_error(meshes: list[Mesh]) -> None:
     with pytest.raises(FaceError):
         blend_geometry(np.zeros((468, 3), np.float32), meshes[0].points, shape=0.5, mouth=0.5)
