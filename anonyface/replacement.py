@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 
@@ -20,10 +20,12 @@ from anonyface.swapping.crop import cut_crop, paste, within
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.region import limit_to_region
 from anonyface.tries import (
+    ALL,
     LONG_LIST,
     Portrayal,
+    choose_others,
     choose_tries,
-    in_order_of_likeness,
+    in_turn,
     portray,
     showing_first,
 )
@@ -57,12 +59,16 @@ class Plan:
     Attributes:
         subject: Who it is, None where it can't be read.
         offers: Who may stand in, best first; some of them are tried.
+        more: Who may stand in when these have failed; looked for only then.
+        firsts: (128,) embeddings of the first choices of the other faces.
         others: The other people in the photo, kept or not.
         error: Why it can't be read.
     """
 
     subject: Subject | None = None
     offers: tuple[Offer, ...] = ()
+    more: Iterator[Offer] = field(default_factory=lambda: iter(()))
+    firsts: tuple[FloatArray, ...] = ()
     others: tuple[Signature, ...] = ()
     error: FaceError | None = None
 
@@ -148,13 +154,15 @@ class Replacer:
                 denied=self.denied,
                 seen=subject.seen,
             )
-            offers = tuple(islice(self.identities(request), LONG_LIST))
+            found = islice(self.identities(request), ALL)
+            offers = tuple(islice(found, LONG_LIST))
             if offers:
                 reserved = np.concatenate([reserved, offers[0].embedding[None]])
-            plans.append(Plan(subject=subject, offers=offers))
+            plans.append(Plan(subject=subject, offers=offers, more=found))
         return [
             replace(
-                self._without_doubles(plan, plans),
+                plan,
+                firsts=tuple(p.offers[0].embedding for p in plans if p.offers and p is not plan),
                 others=tuple(
                     p.subject.signature
                     for p in plans
@@ -163,12 +171,6 @@ class Replacer:
             )
             for plan in plans
         ]
-
-    def _without_doubles(self, plan: Plan, plans: Sequence[Plan]) -> Plan:
-        """Drop redraws that resemble the first choice of another face."""
-        firsts = [p.offers[0].embedding for p in plans if p.offers and p is not plan]
-        rest = [o for o in plan.offers[1:] if not self._doubles(o, firsts)]
-        return replace(plan, offers=(*plan.offers[:1], *rest))
 
     def _doubles(self, offer: Offer, others: Sequence[FloatArray]) -> bool:
         return any(
@@ -193,52 +195,72 @@ class Replacer:
         crop, mesh, window = cut_crop(out, subject.mesh)
         known: dict[EncoderName, Reading] = {}
         put_on = partial(self._put_on, original, subject, plan.others, crop, mesh, given, known)
-        look_at = cache(partial(portray, subject, self.shows_alike))
-        free = [o for o in plan.offers if not self._doubles(o, given.offered)]
-        offers = choose_tries(showing_first(free, look_at), subject.embedding)
-        left = in_order_of_likeness(offers, look_at)
         refused: list[Tried] = []
-        while True:
-            passed, left = self._who_pass(left, put_on, refused, last=len(offers))
-            if not passed:
-                raise none_passed(refused, subject)
-            for one in sorted(passed, key=lambda one: one.closeness):
-                best = finished(one, put_on)
-                if best.refusal:
-                    refused.append(best)
-                    continue
-                paste(out, best.patch, window)
-                given.placed.append(Placed(subject.face, window, best.patch.alpha))
-                given.offered.append(best.portrayal.offer.embedding)
-                if best.verdict is not None:
-                    given.worn.append(best.verdict.signature)
-                return outcome_of(subject, best, len(refused), self.region)
+        for one in self._who_pass(self._in_turn(plan, subject, given), put_on, refused):
+            best = finished(one, put_on)
+            if best.refusal:
+                refused.append(best)
+                continue
+            paste(out, best.patch, window)
+            given.placed.append(Placed(subject.face, window, best.patch.alpha))
+            given.offered.append(best.portrayal.offer.embedding)
+            if best.verdict is not None:
+                given.worn.append(best.verdict.signature)
+            return outcome_of(subject, best, len(refused), self.region)
+        raise none_passed(refused, subject)
+
+    def _in_turn(self, plan: Plan, subject: Subject, given: Given) -> Iterator[Iterator[Portrayal]]:
+        """Whom to try, see `in_turn`: nobody who resembles a new face or another's first choice."""
+        look_at = cache(partial(portray, subject, self.shows_alike))
+
+        def free(offers: Iterable[Offer]) -> list[Offer]:
+            return [o for o in offers if not self._doubles(o, [*given.offered, *plan.firsts])]
+
+        own = [o for o in plan.offers[:1] if not self._doubles(o, given.offered)]
+        offers = [*own, *free(plan.offers[1:])]
+        tries = choose_tries(showing_first(offers, look_at), subject.embedding)
+
+        def others() -> list[Offer]:
+            return choose_others([*offers, *free(plan.more)], tries, subject.embedding)
+
+        return in_turn(tries, others, look_at)
 
     def _who_pass(
-        self, portrayals: Iterator[Portrayal], put_on: PutOn, refused: list[Tried], *, last: int
-    ) -> tuple[list[Tried], Iterator[Portrayal]]:
-        """Put one person after the other on a face until a few pass; return these and who is left.
+        self, turns: Iterator[Iterator[Portrayal]], put_on: PutOn, refused: list[Tried]
+    ) -> Iterator[Tried]:
+        """Put one person after the other on a face, and yield those who pass.
 
-        Whose portrait shows something else than was asked, or who is only offered in want of
-        others, is tried only as long as nobody passes.
+        Of the first who pass the least similar comes first. Whose portrait shows something else
+        than was asked, or who is only offered in want of others, is tried only if nobody passes.
 
         Args:
-            portrayals: Whom to try.
+            turns: Whom to try, see `in_turn`.
             put_on: Puts them on.
             refused: Those who don't pass are added.
-            last: How many are tried at most.
 
         Raises:
             FaceError: If somebody can't be put on, and nobody passed before.
         """
+        for number, portrayals in enumerate(turns):
+            most = CLOSE_CALLS if number == 0 else 1
+            while passed := self._few_who_pass(portrayals, put_on, refused, most=most):
+                yield from sorted(passed, key=lambda one: one.closeness)
+        if self.region != "face" and refused:
+            # Who asks for a part of a face gets it, recognisable or not, and told as it is.
+            yield put_on(refused.pop().portrayal, settle=True)
+
+    def _few_who_pass(
+        self,
+        portrayals: Iterator[Portrayal],
+        put_on: PutOn,
+        refused: list[Tried],
+        *,
+        most: int,
+    ) -> list[Tried]:
         passed: list[Tried] = []
         for one in portrayals:
-            if passed and not (one.alike and one.offer.fitting):
-                return passed, chain([one], portrayals)
-            # Who asks for a part of a face gets it: the least similar of all, and told as it is.
-            settle = self.region != "face" and len(refused) == last - 1
             try:
-                tried = put_on(one, settle=settle)
+                tried = put_on(one, settle=False)
             except FaceError:
                 if not passed:
                     raise
@@ -246,9 +268,9 @@ class Replacer:
             (refused if tried.refusal else passed).append(tried)
             # At large faces one sees who fits less well.
             enough = one.offer.sketch is not None or tried.closeness < CLEARLY_GONE
-            if len(passed) == CLOSE_CALLS or (enough and not tried.refusal):
+            if len(passed) == most or (enough and not tried.refusal):
                 break
-        return passed, portrayals
+        return passed
 
     def _put_on(
         self,

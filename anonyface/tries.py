@@ -15,8 +15,9 @@ from anonyface.verification.encoder import similarity
 NEAR_TRIES, FAR_TRIES, OTHER_TRIES = 3, 3, 5
 """Redraws before a face is covered: first from among those who fit nearly as well as the first
 choice, then from all of them, at last from those of other groups."""
-SHORT_LIST, LONG_LIST = 9, 40
-"""Offers among which the near and all redraws are looked for."""
+SHORT_LIST, LONG_LIST, ALL = 9, 24, 40
+"""Offers among which the near and the far redraws are looked for, and how many are heard at most:
+the rest only when all of those have failed."""
 FIRST_CHOICES = 4
 """So many of the best are looked at for one whose portrait shows what was predicted."""
 Likeness: TypeAlias = Callable[[Mesh, Look, Identity], bool]
@@ -41,30 +42,46 @@ class Portrayal:
 def choose_tries(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
     """Return the offer that fits best; for redraws those that resemble the original least.
 
-    The later tries are the least similar of a longer list, and of those who are offered in want of
-    others: lesser fits, better than a cover. Where few are offered, as to the last of many alike in
-    one photo, all of them are tried.
+    The later tries are the least similar of a longer list, if it is longer.
 
     Args:
-        offers: Best first.
+        offers: Best first; who is offered in want of others is left out.
         original: (128,) embedding of whom they are to replace.
     """
+    fitting = [offer for offer in offers if offer.fitting]
+    near = _least_similar(fitting[1:SHORT_LIST], original)
+    far = _least_similar(fitting[SHORT_LIST:], original)
+    tries = [*fitting[:1], *near[:NEAR_TRIES], *far[:FAR_TRIES], *near[NEAR_TRIES:]]
+    return tries[: 1 + NEAR_TRIES + FAR_TRIES]
 
+
+def choose_others(
+    offers: Sequence[Offer], tried: Sequence[Offer], original: FloatArray
+) -> list[Offer]:
+    """Return whom to try when nobody else is left: lesser fits, better than a cover.
+
+    Of those who are offered in want of others the least similar, then who fits but was not chosen:
+    where few are offered, as to the last of many alike in one photo, all of them are tried.
+
+    Args:
+        offers: All who are offered.
+        tried: Those whom `choose_tries` chose.
+        original: (128,) embedding of whom they are to replace.
+    """
+    left = [offer for offer in offers if all(offer is not one for one in tried)]
+    other = _least_similar([offer for offer in left if not offer.fitting], original)
+    rest = _least_similar([offer for offer in left if offer.fitting], original)
+    most = 1 + NEAR_TRIES + FAR_TRIES + OTHER_TRIES - len(tried)
+    return [*other[:OTHER_TRIES], *rest, *other[OTHER_TRIES:]][:most]
+
+
+def _least_similar(offers: Sequence[Offer], original: FloatArray) -> list[Offer]:
     def resemblance(offer: Offer) -> float:
         if not np.isnan(offer.resemblance):
             return offer.resemblance
         return float(similarity(offer.embedding, original))
 
-    def least_similar(some: Sequence[Offer]) -> list[Offer]:
-        return sorted(some, key=resemblance)
-
-    fitting = [offer for offer in offers[1:] if offer.fitting]
-    near = least_similar(fitting[: SHORT_LIST - 1])
-    far = least_similar(fitting[SHORT_LIST - 1 :])
-    other = least_similar([offer for offer in offers[1:] if not offer.fitting])
-    tries = [*offers[:1], *near[:NEAR_TRIES], *far[:FAR_TRIES], *other[:OTHER_TRIES]]
-    rest = [*far[FAR_TRIES:], *near[NEAR_TRIES:], *other[OTHER_TRIES:]]
-    return [*tries, *rest][: 1 + NEAR_TRIES + FAR_TRIES + OTHER_TRIES]
+    return sorted(offers, key=resemblance)
 
 
 def portray(original: Subject, shows_alike: Likeness, offer: Offer) -> Portrayal:
@@ -96,20 +113,30 @@ def showing_first(offers: Sequence[Offer], look_at: Callable[[Offer], Portrayal]
     return list(offers)
 
 
-def in_order_of_likeness(
-    offers: Sequence[Offer], look_at: Callable[[Offer], Portrayal]
-) -> Iterator[Portrayal]:
-    """Render one offer after the other; whose portrait shows something else comes last.
+def in_turn(
+    offers: Sequence[Offer],
+    others: Callable[[], Sequence[Offer]],
+    look_at: Callable[[Offer], Portrayal],
+) -> Iterator[Iterator[Portrayal]]:
+    """Render one offer after the other, each only when it is asked for, in three turns.
+
+    First those who fit and whose portrait shows what it should, then the same of others, at last
+    all whose portrait shows something else.
 
     Args:
-        offers: In the order of tries.
+        offers: Who fits, in the order of tries.
+        others: Called after these: who is tried then.
         look_at: Renders a portrait, see `portray`.
     """
-    others = []
-    for offer in offers:
-        portrayal = look_at(offer)
-        if portrayal.alike:
-            yield portrayal
-        else:
-            others.append(portrayal)
-    yield from others
+    unlike: list[Portrayal] = []
+
+    def alike(some: Sequence[Offer]) -> Iterator[Portrayal]:
+        for portrayal in map(look_at, some):
+            if portrayal.alike:
+                yield portrayal
+            else:
+                unlike.append(portrayal)
+
+    yield alike(offers)
+    yield alike(others())
+    yield iter(unlike)

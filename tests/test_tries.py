@@ -18,8 +18,9 @@ from anonyface.tries import (
     NEAR_TRIES,
     OTHER_TRIES,
     SHORT_LIST,
+    choose_others,
     choose_tries,
-    in_order_of_likeness,
+    in_turn,
     portray,
     showing_first,
 )
@@ -28,7 +29,8 @@ from anonyface.types import Face, Identity, Look, Mesh, Offer
 from .test_subjects import LOOK
 
 ORIGINAL = np.eye(1, 128, dtype=np.float32)[0]
-ALL = 1 + NEAR_TRIES + FAR_TRIES + OTHER_TRIES
+FITTING = 1 + NEAR_TRIES + FAR_TRIES
+ALL = FITTING + OTHER_TRIES
 
 
 def never() -> Identity:
@@ -48,7 +50,7 @@ def offers(resemblances: list[float], *, told: bool = True) -> list[Offer]:
 def test_the_best_fit_first_then_the_least_similar_near_then_far(told: bool) -> None:
     some = offers(np.random.default_rng(0).permutation(np.linspace(0, 0.9, 40)).tolist(), told=told)
     tries = choose_tries(some, ORIGINAL)
-    assert len(tries) == ALL
+    assert len(tries) == FITTING
     assert tries[0] is some[0]
     near, far = tries[1 : 1 + NEAR_TRIES], tries[1 + NEAR_TRIES :]
     for chosen, group in ((near, some[1:SHORT_LIST]), (far, some[SHORT_LIST:])):
@@ -56,22 +58,26 @@ def test_the_best_fit_first_then_the_least_similar_near_then_far(told: bool) -> 
         assert values == sorted(float(o.embedding @ ORIGINAL) for o in group)[: len(values)]
 
 
-@pytest.mark.parametrize(("fitting", "tried"), [(3, 3), (20, 1 + NEAR_TRIES + FAR_TRIES)])
+@pytest.mark.parametrize(("fitting", "tried"), [(3, 3), (20, FITTING)])
 def test_who_is_offered_in_want_of_others_comes_last(fitting: int, tried: int) -> None:
     some = offers(np.random.default_rng(1).permutation(np.linspace(0.3, 0.9, 40)).tolist())
     some = [replace(o, fitting=number < fitting) for number, o in enumerate(some)]
     tries = choose_tries(some, ORIGINAL)
-    assert [o.fitting for o in tries] == [True] * tried + [False] * (ALL - tried)
-    others = [float(o.embedding @ ORIGINAL) for o in tries[tried : tried + OTHER_TRIES]]
-    assert others == sorted(float(o.embedding @ ORIGINAL) for o in some[fitting:])[: len(others)]
+    assert [o.fitting for o in tries] == [True] * tried
+    others = choose_others(some, tries, ORIGINAL)
+    assert len(tries) + len(others) == ALL
+    assert [o.fitting for o in others[:OTHER_TRIES]] == [False] * OTHER_TRIES
+    seen = [float(o.embedding @ ORIGINAL) for o in others[:OTHER_TRIES]]
+    assert seen == sorted(float(o.embedding @ ORIGINAL) for o in some[fitting:])[: len(seen)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, ALL, SHORT_LIST + 2])
 def test_of_few_none_is_left_out_and_none_comes_twice(count: int) -> None:
     some = offers(np.linspace(0.9, 0, count).tolist())
     tries = choose_tries(some, ORIGINAL)
-    assert len(tries) == min(count, ALL)
-    assert len({id(o) for o in tries}) == len(tries)
+    both = [*tries, *choose_others(some, tries, ORIGINAL)]
+    assert len(both) == min(count, ALL)
+    assert len({id(o) for o in both}) == len(both)
 
 
 def original(mesh: Mesh) -> Subject:
@@ -127,12 +133,26 @@ def test_the_first_of_the_best_few_who_shows_what_is_asked_comes_first(
 
 
 def test_who_shows_something_else_is_tried_last_but_tried(meshes: list[Mesh]) -> None:
-    booth = Booth(meshes[0], {0, 2})
-    tries = in_order_of_likeness(booth.offers(4), partial(portray, original(meshes[0]), same_pose))
-    assert [(one.identity.seed, one.alike) for one in tries] == [
-        (1, True),
-        (3, True),
-        (0, False),
-        (2, False),
-    ]
-    assert booth.rendered == [0, 1, 2, 3]
+    booth = Booth(meshes[0], {0, 2, 4})
+    some = booth.offers(6)
+    look_at = partial(portray, original(meshes[0]), same_pose)
+    turns = [list(turn) for turn in in_turn(some[:4], lambda: some[4:], look_at)]
+    assert [[one.identity.seed for one in turn] for turn in turns] == [[1, 3], [5], [0, 2, 4]]
+    assert [[one.alike for one in turn] for turn in turns] == [[True] * 2, [True], [False] * 3]
+    assert booth.rendered == [0, 1, 2, 3, 4, 5]
+
+
+def test_nobody_is_rendered_or_looked_for_before_they_are_needed(meshes: list[Mesh]) -> None:
+    booth = Booth(meshes[0], set())
+
+    def others() -> list[Offer]:
+        raise AssertionError("somebody is left")
+
+    turns = in_turn(booth.offers(2), others, partial(portray, original(meshes[0]), same_pose))
+    first = next(turns)
+    assert booth.rendered == []
+    assert next(first).identity.seed == 0
+    assert booth.rendered == [0]
+    assert [one.identity.seed for one in first] == [1]
+    with pytest.raises(AssertionError, match="somebody is left"):
+        next(turns)

@@ -143,7 +143,8 @@ CARDS = {
         title="Generator, synthesis from the 128x128 features to 1024 px",
         licence="Apache-2.0",
         origin="random-face==2021.7.21.1, random_face/data/SynthesisNetwork",
-        input="w (N,512), features (N,256,128,128) -> image (N,3,1024,1024) in [-1,1]",
+        input="w (N,512), features (N,256,128,128), window (4,) int64: rows and columns of these "
+        "from which and to which the image is made -> image (N,3,1024,1024) in [-1,1], or that part",
         lineage=FFHQ,
         limits="As synthesis-256.",
     ),

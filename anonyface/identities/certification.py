@@ -104,7 +104,7 @@ class Certifier:
         The second portrait is steered from what the first one's mesh shows to what is asked. There
         is none if the pose is right, or so far off that the person would become another on the way.
         """
-        identity = self.portraits(one, request)
+        identity = self.portraits(one, request, whole=True)
         off = _off_pose(identity.mesh, request.look)
         if not TURNED_FROM < off < TURNED_UP_TO:
             return one, identity
@@ -117,7 +117,7 @@ class Certifier:
             max_psi=MAX_PSI,
         )
         turned = replace(one, people=people)
-        again = self.portraits(turned, request)
+        again = self.portraits(turned, request, whole=True)
         return (turned, again) if _off_pose(again.mesh, request.look) < off else (one, identity)
 
     def _measured(

@@ -9,10 +9,11 @@ from typing import TypeAlias
 import numpy as np
 
 from anonyface.identities.candidates import Candidates
-from anonyface.identities.generator import Generator, PortraitSize
+from anonyface.identities.generator import GRID, WHOLE, Generator, PortraitSize, Window
 from anonyface.identities.latents import LatentModel
 from anonyface.identities.people import portrait_face
 from anonyface.identities.screens import hold_against
+from anonyface.landmarks import topology as topo
 from anonyface.landmarks.iris import IrisLandmarks
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.types import FloatArray, Identity, IdentityRequest, ImageArray, Mesh, Screens
@@ -22,6 +23,8 @@ Portrait: TypeAlias = tuple[ImageArray, Mesh]
 LARGE_FACE_PX = 170
 """Faces from here on get a 1024-px portrait; below, 256 px hold all the photo can show."""
 CACHE_SIZE = 32
+AROUND = 0.06
+"""What is rendered sharp around the outline of a face, in sides of the portrait."""
 
 
 class Portraits:
@@ -37,15 +40,18 @@ class Portraits:
         self.generator = Generator(threads=threads)
         self.mesh = FaceMesh(threads=threads)
         self.irises = IrisLandmarks(threads=threads)
-        self._cache: OrderedDict[tuple[bytes, bool, int], Portrait] = OrderedDict()
+        self._cache: OrderedDict[tuple[bytes, bool, int, bool], Portrait] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __call__(self, one: Candidates, request: IdentityRequest) -> Identity:
+    def __call__(
+        self, one: Candidates, request: IdentityRequest, *, whole: bool = False
+    ) -> Identity:
         """Return the identity of one candidate; all but pixels and mesh is as predicted.
 
         Args:
             one: A single candidate.
             request: Tells the size of the portrait, and whom the screens hold the person against.
+            whole: Whether a large portrait is wanted sharp beyond the face, too.
 
         Raises:
             FaceError: If there is no face in the portrait.
@@ -53,7 +59,7 @@ class Portraits:
         size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256
         mirrored = bool(one.recipe.mirrored[0])
         latent = one.people.latents[0]
-        pixels, mesh = self._portrait(latent, mirrored, size)
+        pixels, mesh = self._portrait(latent, mirrored, size, whole=whole)
         look = one.people.look(0, mirrored=mirrored)
         return Identity(
             pixels=pixels,
@@ -77,13 +83,20 @@ class Portraits:
             sound=float(one.people.column("sound")[0]),
         )
 
-    def _portrait(self, latent: FloatArray, mirrored: bool, size: PortraitSize) -> Portrait:
-        key = (latent.tobytes(), mirrored, size)
+    def _portrait(
+        self, latent: FloatArray, mirrored: bool, size: PortraitSize, *, whole: bool
+    ) -> Portrait:
+        key = (latent.tobytes(), mirrored, size, whole)
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
-        pixels = self.generator.render(latent, size=size)
+        window = WHOLE
+        if size != 256 and not whole:
+            window = around(self._portrait(latent, mirrored, 256, whole=False)[1], 256)
+            if mirrored:
+                window = window._replace(left=GRID - window.right, right=GRID - window.left)
+        pixels = self.generator.render(latent, size=size, window=window)
         if mirrored:
             pixels = np.ascontiguousarray(pixels[:, ::-1])
         mesh = self.mesh(pixels, [portrait_face(size)])[0]
@@ -93,3 +106,17 @@ class Portraits:
             while len(self._cache) > CACHE_SIZE:
                 self._cache.popitem(last=False)
         return portrait
+
+
+def around(mesh: Mesh, size: int) -> Window:
+    """Return the part of a portrait in which a face lies, with some of what is around it.
+
+    Args:
+        mesh: The face in a portrait of that size.
+        size: Side of the portrait, pixels.
+    """
+    outline = mesh.points[topo.FACE_OVAL, :2] / np.float32(size)
+    low, high = outline.min(axis=0) - AROUND, outline.max(axis=0) + AROUND
+    left, top = np.clip(np.floor(low * GRID), 0, GRID - 1).astype(int)
+    right, bottom = np.clip(np.ceil(high * GRID), 1, GRID).astype(int)
+    return Window(int(top), int(left), int(bottom), int(right))

@@ -77,3 +77,40 @@ def test_prelu_written_out_gives_the_same_values() -> None:
     )
     np.testing.assert_allclose(after, before, atol=1e-6)
     assert (before != x).any()
+
+
+def test_a_windowed_network_makes_the_same_of_a_part() -> None:
+    from training.convert.onnx_tools import windowed
+
+    helper, rng = onnx.helper, np.random.default_rng(0)
+    weight = rng.standard_normal((1, 1, 3, 3)).astype(np.float32)
+    noise = rng.standard_normal((1, 1, 16, 16)).astype(np.float32)
+    half = rng.standard_normal((1, 1, 8, 8)).astype(np.float32)
+    twice = np.array([1, 1, 2, 2], np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Add", ["x", "half"], ["a"]),
+            helper.make_node("Resize", ["a", "", "twice"], ["b"], mode="nearest"),
+            helper.make_node("Conv", ["b", "w"], ["c"], pads=[1, 1, 1, 1]),
+            helper.make_node("Add", ["c", "noise"], ["y"]),
+        ],
+        "tail",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 1, 8, 8])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["N", 1, 16, 16])],
+        [
+            onnx.numpy_helper.from_array(value, name)
+            for value, name in ((weight, "w"), (noise, "noise"), (half, "half"), (twice, "twice"))
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    x = rng.standard_normal((1, 1, 8, 8)).astype(np.float32)
+    (want,) = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    session = ort.InferenceSession(windowed(model, "x", 8).SerializeToString())
+    window = np.array([2, 1, 7, 8], np.int64)
+    (got,) = session.run(None, {"x": x, "window": window})
+    assert got.shape == (1, 1, 10, 14)
+    # One pixel of the output sees beyond the window at its own borders.
+    np.testing.assert_allclose(got[..., 1:-1, 1:], want[..., 5:13, 3:16], atol=1e-6)
+    (whole,) = session.run(None, {"x": x, "window": np.array([0, 0, 8, 8], np.int64)})
+    np.testing.assert_array_equal(whole, want)

@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from anonyface.identities.generator import GRID, WHOLE
 from training.convert.block_int8 import plain_opset
 from training.convert.dlib_resnet import convert as convert_dlib
 from training.convert.onnx_tools import (
@@ -26,6 +27,7 @@ from training.convert.onnx_tools import (
     run_onnx,
     save,
     store_half,
+    windowed,
 )
 from training.convert.openvino_graph import GraphConverter
 from training.convert.sources import fetch
@@ -251,17 +253,20 @@ def synthesis_parts(cache: Path) -> tuple[onnx.ModelProto, onnx.ModelProto, onnx
 
 def make_synthesis(cache: Path) -> None:
     """The generator from the features on; the part before them ships with the 256-px head."""
+    fetch("mapping-xml", cache)
     path = fetch("synthesis", cache).with_suffix(".xml")
     whole, trunk, tail = synthesis_parts(cache)
-    half_trunk, half_tail = store_half(trunk), store_half(rename(tail, {FEATURES: "features"}))
+    half_trunk = store_half(trunk)
+    half_tail = store_half(windowed(rename(tail, {FEATURES: "features"}), "features", GRID))
     full, stored, psnr = 0.0, 0.0, []
+    whole_grid = np.array(WHOLE, np.int64)
     for seed in range(4):
         z = np.random.default_rng(seed).standard_normal((1, 512)).astype(np.float32)
         w = run_openvino(fetch("mapping", cache).with_suffix(".xml"), z)["style"]
         want = run_openvino(path, w)["img"]
         full = max(full, deviation(want, run_onnx(whole, {"w": w})["image"]))
         features = run_onnx(half_trunk, {"w": w})[FEATURES]
-        got = run_onnx(half_tail, {"w": w, "features": features})["image"]
+        got = run_onnx(half_tail, {"w": w, "features": features, "window": whole_grid})["image"]
         stored = max(stored, deviation(want, got))
         psnr.append(20 * np.log10(2 / np.sqrt(np.square(want - got).mean())))
     keep(

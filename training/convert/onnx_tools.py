@@ -66,6 +66,66 @@ def rename(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
     return out
 
 
+def windowed(model: onnx.ModelProto, name: str, side: int) -> onnx.ModelProto:
+    """Return a convolutional network that works on a window of its input alone.
+
+    It gets a further input "window", (4,) int64: the first row and column, and those after the last
+    ones, on the grid of the input. What it adds of constants that cover the whole picture is cut
+    out likewise, at whatever resolution they are.
+
+    Args:
+        model: Fully convolutional from that input on; each constant of four dimensions that are not
+            all 1 and a square in the last two, at least as large as the input, covers the picture.
+        name: The input, (N, C, side, side).
+        side: Its height and width.
+    """
+    out = onnx.ModelProto()
+    out.CopyFrom(model)
+    graph, nodes = out.graph, []
+    whole = {
+        init.name: init.dims[-1] // side
+        for init in graph.initializer
+        if len(init.dims) == 4 and init.dims[-1] == init.dims[-2] and init.dims[-1] >= side
+    }
+    for node in graph.node:
+        for k, value in enumerate(node.input):
+            if value == name or value in whole:
+                node.input[k] = f"{value}_in_window"
+    ints = {"window_axes": [2, 3], "window_first": [0, 2], "window_last": [2, 4], "window_dim": [0]}
+    for factor in {1, *whole.values()}:
+        ints[f"window_times_{factor}"] = [factor]
+        nodes.append(
+            helper.make_node("Mul", ["window", f"window_times_{factor}"], [f"window_{factor}"])
+        )
+        for part, where in (("from", "window_first"), ("to", "window_last")):
+            first, last = (f"{where}_0", f"{where}_1")
+            nodes.append(
+                helper.make_node(
+                    "Slice",
+                    [f"window_{factor}", first, last, "window_dim"],
+                    [f"window_{factor}_{part}"],
+                )
+            )
+    for value, factor in {name: 1, **whole}.items():
+        ends = [f"window_{factor}_from", f"window_{factor}_to", "window_axes"]
+        nodes.append(helper.make_node("Slice", [value, *ends], [f"{value}_in_window"]))
+    for key in ("window_first", "window_last"):
+        first, last = ints.pop(key)
+        ints[f"{key}_0"], ints[f"{key}_1"] = [first], [last]
+    for key, values in ints.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), key))
+    graph.input.append(helper.make_tensor_value_info("window", TensorProto.INT64, [4]))
+    both = [*nodes, *graph.node]
+    del graph.node[:]
+    graph.node.extend(both)
+    for value in graph.output:
+        for axis in (2, 3):
+            value.type.tensor_type.shape.dim[axis].dim_param = f"D{axis}"
+    del graph.value_info[:]
+    onnx.checker.check_model(out)
+    return out
+
+
 def cut(model: onnx.ModelProto, inputs: list[str], outputs: list[str]) -> onnx.ModelProto:
     """Return the part of ``model`` between the named values."""
     return onnx.utils.Extractor(onnx.shape_inference.infer_shapes(model)).extract_model(
