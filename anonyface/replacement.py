@@ -223,7 +223,10 @@ class Replacer:
         def others() -> list[Offer]:
             return choose_others([*offers, *free(plan.more)], tries, subject.embedding)
 
-        return in_turn(tries, others, look_at)
+        def faults(one: Portrayal) -> float:
+            return self.shows_alike.faults(subject.mesh, subject.look, one.identity)
+
+        return in_turn(tries, others, look_at, faults)
 
     def _who_pass(
         self, turns: Iterator[Iterator[Portrayal]], put_on: PutOn, refused: list[Tried]

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from anonyface.identities.showing import SPOILT
 from anonyface.subjects import Subject
 from anonyface.types import FloatArray, Identity, Look, Mesh, Offer
 from anonyface.verification.encoder import similarity
@@ -117,16 +118,19 @@ def in_turn(
     offers: Sequence[Offer],
     others: Callable[[], Sequence[Offer]],
     look_at: Callable[[Offer], Portrayal],
+    faults: Callable[[Portrayal], float],
 ) -> Iterator[Iterator[Portrayal]]:
     """Render one offer after the other, each only when it is asked for, in three turns.
 
     First those who fit and whose portrait shows what it should, then the same of others, at last
-    all whose portrait shows something else.
+    those whose portrait shows something else, the best first, unless it is spoilt: a cover is
+    better than half a pair of glasses.
 
     Args:
         offers: Who fits, in the order of tries.
         others: Called after these: who is tried then.
         look_at: Renders a portrait, see `portray`.
+        faults: How bad it is what a portrait shows, see `anonyface.identities.showing.SPOILT`.
     """
     unlike: list[Portrayal] = []
 
@@ -139,4 +143,5 @@ def in_turn(
 
     yield alike(offers)
     yield alike(others())
-    yield iter(unlike)
+    graded = sorted(((faults(one), number) for number, one in enumerate(unlike)))
+    yield (unlike[number] for fault, number in graded if fault < SPOILT)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anonyface.errors import FaceError
 from anonyface.replacement import CLEARLY_GONE, CLOSE_CALLS, Given, Plan, Replacer
 from anonyface.result import Check, FaceOutcome
-from anonyface.types import Crop, Identity, Mesh, Offer, Patch
+from anonyface.types import Crop, Identity, Look, Mesh, Offer, Patch
 from anonyface.verification.check import Verdict
 from anonyface.verification.signature import Signature
 
@@ -52,6 +52,19 @@ class Say:
         return Verdict((check,), Signature(np.eye(128, dtype=np.float32)[grey], None))
 
 
+class Likes:
+    """A check of portraits: some show something else, all of them a little."""
+
+    def __init__(self, other: set[int]) -> None:
+        self.other = other
+
+    def __call__(self, mesh: Mesh, look: Look, identity: Identity) -> bool:
+        return identity.seed not in self.other
+
+    def faults(self, mesh: Mesh, look: Look, identity: Identity) -> float:
+        return 1.0
+
+
 def put_on(
     photo: Image,
     mesh: Mesh,
@@ -83,7 +96,7 @@ def put_on(
     replacer = Replacer(
         verifier=Say(similarities, finished or []), protected=NOBODY, swapper=swapper
     )  # type: ignore[arg-type]
-    replacer.shows_alike = lambda mesh, look, identity: identity.seed not in (other or set())  # type: ignore[assignment]
+    replacer.shows_alike = Likes(other or set())  # type: ignore[assignment]
     offers = tuple(offer(number) for number in range(len(similarities)))
     out = photo.copy()
     outcome = replacer(out, photo, Plan(subject, offers), given)

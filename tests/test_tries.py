@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from anonyface.identities.showing import SPOILT
 from anonyface.landmarks.mesh import five_points
 from anonyface.landmarks.pose import estimate_pose
 from anonyface.subjects import Subject
@@ -18,6 +19,7 @@ from anonyface.tries import (
     NEAR_TRIES,
     OTHER_TRIES,
     SHORT_LIST,
+    Portrayal,
     choose_others,
     choose_tries,
     in_turn,
@@ -136,9 +138,15 @@ def test_who_shows_something_else_is_tried_last_but_tried(meshes: list[Mesh]) ->
     booth = Booth(meshes[0], {0, 2, 4})
     some = booth.offers(6)
     look_at = partial(portray, original(meshes[0]), same_pose)
-    turns = [list(turn) for turn in in_turn(some[:4], lambda: some[4:], look_at)]
-    assert [[one.identity.seed for one in turn] for turn in turns] == [[1, 3], [5], [0, 2, 4]]
-    assert [[one.alike for one in turn] for turn in turns] == [[True] * 2, [True], [False] * 3]
+    bad = {0: 1.5, 2: SPOILT, 4: 0.5}
+
+    def faults(one: Portrayal) -> float:
+        return bad[one.identity.seed]
+
+    turns = [list(turn) for turn in in_turn(some[:4], lambda: some[4:], look_at, faults)]
+    # The worst of them is not put on at all.
+    assert [[one.identity.seed for one in turn] for turn in turns] == [[1, 3], [5], [4, 0]]
+    assert [[one.alike for one in turn] for turn in turns] == [[True] * 2, [True], [False] * 2]
     assert booth.rendered == [0, 1, 2, 3, 4, 5]
 
 
@@ -148,7 +156,8 @@ def test_nobody_is_rendered_or_looked_for_before_they_are_needed(meshes: list[Me
     def others() -> list[Offer]:
         raise AssertionError("somebody is left")
 
-    turns = in_turn(booth.offers(2), others, partial(portray, original(meshes[0]), same_pose))
+    look_at = partial(portray, original(meshes[0]), same_pose)
+    turns = in_turn(booth.offers(2), others, look_at, lambda one: 0.0)
     first = next(turns)
     assert booth.rendered == []
     assert next(first).identity.seed == 0

@@ -81,8 +81,9 @@ class Generator:
         return np.asarray(out, np.uint8)
 
     def _features(self, feed: dict[str, FloatArray]) -> tuple[FloatArray, FloatArray]:
-        """The (1, 3, 256, 256) image and (1, 256, 128, 128) features of (1, 512); those of the last
-        call are kept: who was looked at small is put on large.
+        """Return the (1, 3, 256, 256) image and (1, 256, 128, 128) features of (1, 512).
+
+        Those of the last call are kept: who was looked at small is put on large.
         """
         key, last = feed["w"].tobytes(), self._last  # read once: other threads may exchange it
         if last is None or last[0] != key:

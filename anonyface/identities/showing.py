@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from anonyface.identities.candidates import A_CHILD, BARELY_SHOWS
 from anonyface.identities.clearness import hair_in_face, mouth_is_discoloured
 from anonyface.identities.fit import DARK_LENSES, WEARS, age_tolerance
@@ -35,6 +37,9 @@ barely shows."""
 OTHER_FACIAL_HAIR, OTHER_AGE = 0.25, 2.0
 """How far apart the probabilities of a beard or moustache must lie, on different sides of a half,
 and how many tolerances of age, before one sees it: 1 in 15 of those given out without a look."""
+SPOILT = 3.0
+"""Sum of faults from which on a portrait is not put on, though nobody else is left. One that is
+just seen counts 0.5, one by twice what is allowed 2 to 3.5, and so do glasses of the wrong kind."""
 SHOWS_GLASSES, SEEMS_TO_WEAR = 0.5, 0.2
 """Probability from which on a portrait shows glasses, and from which on rims that fade away."""
 
@@ -63,6 +68,20 @@ class PortraitCheck:
         """
         return shows_alike(original, look, identity) and reads_alike(look, self.read(identity))
 
+    def faults(self, original: Mesh, look: Look, identity: Identity) -> float:
+        """How much of a portrait is not as it should be, as of `SPOILT`; 0 if it is `alike`.
+
+        Args:
+            original: Mesh of the face that is replaced.
+            look: What was read off it.
+            identity: Whose portrait it is.
+
+        Raises:
+            FaceError: If the portrait's mesh lies outside of it.
+        """
+        shown = sum(shown_faults(original, look, identity))
+        return shown + sum(read_faults(look, self.read(identity)))
+
     def read(self, identity: Identity) -> Look:
         """Return the look of a portrait.
 
@@ -90,17 +109,28 @@ def reads_alike(asked: Look, seen: Look) -> bool:
     >>> reads_alike(girl, likely), reads_alike(girl, wanted(p_female=0.9, age=25.0, eyewear=0.0))
     (True, False)
     """
+    return not any(read_faults(asked, seen))
+
+
+def read_faults(asked: Look, seen: Look) -> Iterator[float]:
+    """Yield how bad each fault is that `reads_alike` forbids, see `SPOILT`."""
     if asked.skin_tone - seen.skin_tone > MOST_LIFTED:
-        return False
+        yield 1.5
     side = asked.p_female >= 0.5
     less = asked.p_female - seen.p_female if side else seen.p_female - asked.p_female
     if less > (BARELY_SHOWS if asked.age < A_CHILD else LESS_SURE):
-        return False
+        yield 0.5 if (seen.p_female >= 0.5) == side else 1.5
     if _across(asked.facial_hair, seen.facial_hair) > OTHER_FACIAL_HAIR:
-        return False
+        yield 1.0
     if seen.eyewear < SHOWS_GLASSES if asked.eyewear >= WEARS else seen.eyewear > SEEMS_TO_WEAR:
-        return False
-    return not abs(seen.age - asked.age) > OTHER_AGE * age_tolerance(asked.age)
+        yield SPOILT
+    yield from _beyond(abs(seen.age - asked.age), OTHER_AGE * age_tolerance(asked.age), 0.5)
+
+
+def _beyond(value: float, most: float, twice: float) -> Iterator[float]:
+    """Yield how bad a value above its limit is: 0.5, and so much more at twice the limit."""
+    if value > most:
+        yield 0.5 + twice * (value / most - 1)
 
 
 def _across(one: float, other: float) -> float:
@@ -125,31 +155,32 @@ def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:
     Raises:
         FaceError: If the portrait's mesh lies outside of it.
     """
+    return not any(shown_faults(original, look, identity))
+
+
+def shown_faults(original: Mesh, look: Look, identity: Identity) -> Iterator[float]:
+    """Yield how bad each fault is that `shows_alike` forbids, see `SPOILT`."""
     portrait = identity.mesh
     if look.eyewear >= WEARS:
         left, right = cheek_colours(identity.pixels, portrait)
         dark = are_dark(identity.pixels, portrait, float(left[0] + right[0]) / 2)
         if dark != (look.shade >= DARK_LENSES):
-            return False
-    if colour_spread(identity.pixels, portrait) > MIXED_LIGHT:
-        return False
+            yield 1.5 if dark else SPOILT  # what shows of eyes behind dark glasses is smeared
+    yield from _beyond(colour_spread(identity.pixels, portrait), MIXED_LIGHT, 2.0)
     female = identity.gender == "female"
     if hair_in_face(identity.pixels, portrait, female=female, age=identity.age):
-        return False
+        yield 1.5
     old, new = estimate_pose(original.points), estimate_pose(portrait.points)
-    if max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)) > MOST_TURNED:
-        return False
+    yield from _beyond(max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)), MOST_TURNED, 3.0)
     if min(_gaps(original), default=0.0) > OPEN and max(_gaps(portrait), default=1.0) < CLOSED:
-        return False
+        yield 2.0
     if is_masked(original):
-        return True
+        return
     if mouth_is_discoloured(identity.pixels, portrait):
-        return False
+        yield 2.0
     was, shown = measure_expression(original.points), measure_expression(portrait.points)
-    return (
-        abs(was.mouth_open - shown.mouth_open) <= MOST_OPEN
-        and abs(was.smile - shown.smile) <= MOST_WIDE
-    )
+    yield from _beyond(abs(was.mouth_open - shown.mouth_open), MOST_OPEN, 2.0)
+    yield from _beyond(abs(was.smile - shown.smile), MOST_WIDE, 2.0)
 
 
 def _gaps(mesh: Mesh) -> list[float]:

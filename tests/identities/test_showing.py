@@ -28,8 +28,11 @@ from anonyface.identities.showing import (
     MOST_OPEN,
     MOST_TURNED,
     MOST_WIDE,
+    SPOILT,
     PortraitCheck,
+    read_faults,
     reads_alike,
+    shown_faults,
     shows_alike,
 )
 from anonyface.landmarks import topology as topo
@@ -92,16 +95,19 @@ def masked(mesh: Mesh) -> Mesh:
 
 def alike(original: Mesh, portrait: Mesh, look: Look = LOOK, eyes: int | None = None) -> bool:
     """Whether a portrait shows what it should; a grey is painted over its eyes, on pale skin."""
+    return shows_alike(original, look, grey(portrait, eyes))
+
+
+def grey(portrait: Mesh, eyes: int | None = None) -> Identity:
+    """A portrait of one colour but for its eyes."""
     pixels = np.full((1024, 1024, 3), 200, np.uint8)
     if eyes is not None:
         for outline in (topo.LEFT_EYE, topo.RIGHT_EYE):
             middle = portrait.points[outline, :2].mean(axis=0).round().astype(int)
             width = round(float(np.ptp(portrait.points[outline, 0])))
             cv2.circle(pixels, middle.tolist(), width, (eyes, eyes, eyes), -1)
-    return shows_alike(
-        original,
-        look,
-        Identity(pixels, portrait, np.zeros(512), "male", 30.0, np.eye(128)[0], seed=1, source="t"),
+    return Identity(
+        pixels, portrait, np.zeros(512), "male", 30.0, np.eye(128)[0], seed=1, source="t"
     )
 
 
@@ -324,3 +330,29 @@ def test_a_portrait_is_read_like_a_photo(people: list[NDArray[np.uint8]], mesh: 
     assert check(mesh, seen, one)
     assert not check(mesh, replace(seen, p_female=1 - seen.p_female), one)
     assert not check(turned(mesh, 2 * MOST_TURNED), seen, one)
+
+
+def test_faults_are_worse_the_farther_they_go(mesh: Mesh) -> None:
+    identity = grey(mesh)
+    bad = [sum(shown_faults(turned(mesh, degrees), LOOK, identity)) for degrees in (0, 20, 40)]
+    assert bad[0] == 0
+    assert 0.5 < bad[1] < SPOILT < bad[2]
+    older = [sum(read_faults(LOOK, replace(LOOK, age=LOOK.age + more))) for more in (0, 12, 30)]
+    assert older[0] == 0
+    assert 0.5 < older[1] < older[2]
+    # Half a pair of glasses is never believable.
+    assert sum(read_faults(replace(LOOK, eyewear=1.0), LOOK)) >= SPOILT
+    assert sum(read_faults(LOOK, replace(LOOK, eyewear=1.0))) >= SPOILT
+
+
+def test_the_faults_of_a_portrait_are_those_seen_and_those_read(
+    mesh: Mesh, people: list[NDArray[np.uint8]]
+) -> None:
+    check = PortraitCheck()
+    identity = replace(grey(mesh), pixels=people[0])
+    look = check.read(identity)
+    assert check(mesh, look, identity)
+    assert check.faults(mesh, look, identity) == 0
+    far = replace(look, age=look.age + 40)
+    assert not check(mesh, far, identity)
+    assert check.faults(mesh, far, identity) == sum(read_faults(far, look))
