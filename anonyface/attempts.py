@@ -70,7 +70,8 @@ def finished(tried: Tried, put_on: PutOn) -> Tried:
 def none_passed(refused: Sequence[Tried], subject: Subject) -> FaceError:
     """The error that says why nobody could be put on."""
     if not refused:
-        return FaceError("everybody who fits is taken", stage="identities", face=subject.face)
+        why = "everybody who fits is taken, or their portrait shows something else"
+        return FaceError(why, stage="identities", face=subject.face)
     why = f"{refused[-1].refusal}, after {len(refused)} tries"
     return FaceError(why, stage="verification", face=subject.face)
 

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anonyface.errors import FaceError
+from anonyface.identities.showing import SPOILT
 from anonyface.replacement import CLEARLY_GONE, CLOSE_CALLS, Given, Plan, Replacer
 from anonyface.result import Check, FaceOutcome
 from anonyface.types import Crop, Identity, Look, Mesh, Offer, Patch
@@ -53,16 +54,16 @@ class Say:
 
 
 class Likes:
-    """A check of portraits: some show something else, all of them a little."""
+    """A check of portraits: some show something else, by so much."""
 
-    def __init__(self, other: set[int]) -> None:
-        self.other = other
+    def __init__(self, other: set[int], fault: float) -> None:
+        self.other, self.fault = other, fault
 
     def __call__(self, mesh: Mesh, look: Look, identity: Identity) -> bool:
         return identity.seed not in self.other
 
     def faults(self, mesh: Mesh, look: Look, identity: Identity) -> float:
-        return 1.0
+        return self.fault
 
 
 def put_on(
@@ -74,10 +75,11 @@ def put_on(
     lesser: set[int] | None = None,
     failing: set[int] | None = None,
     finished: list[float] | None = None,
+    fault: float = 1.0,
 ) -> tuple[FaceOutcome, Paint, Given]:
     """Try people who come out so similar.
 
-    ``other`` show something else than was asked, ``lesser`` are offered in want of others. With
+    ``other`` show something else than was asked, by a ``fault``, ``lesser`` are offered in want of others. With
     ``finished``, what is tried are sketches, and the portraits come out so similar.
     """
     subject = original(mesh)
@@ -96,7 +98,7 @@ def put_on(
     replacer = Replacer(
         verifier=Say(similarities, finished or []), protected=NOBODY, swapper=swapper
     )  # type: ignore[arg-type]
-    replacer.shows_alike = Likes(other or set())  # type: ignore[assignment]
+    replacer.shows_alike = Likes(other or set(), fault)  # type: ignore[assignment]
     offers = tuple(offer(number) for number in range(len(similarities)))
     out = photo.copy()
     outcome = replacer(out, photo, Plan(subject, offers), given)
@@ -156,6 +158,13 @@ def test_who_shows_something_else_is_put_on_only_where_nobody_else_passes(
     outcome, _, _ = put_on(people[0], meshes[0], [STILL, CLOSE], other={1})
     assert outcome.identity is not None
     assert outcome.identity.seed == 1
+
+
+def test_a_face_is_covered_rather_than_given_a_spoilt_portrait(
+    people: list[Image], meshes: list[Mesh]
+) -> None:
+    with pytest.raises(FaceError, match="shows something else"):
+        put_on(people[0], meshes[0], [GONE, GONE], other={0, 1}, fault=SPOILT)
 
 
 def test_who_is_offered_in_want_of_others_is_put_on_only_where_nobody_else_passes(
