@@ -79,8 +79,8 @@ def put_on(
 ) -> tuple[FaceOutcome, Paint, Given]:
     """Try people who come out so similar.
 
-    ``other`` show something else than was asked, by a ``fault``, ``lesser`` are offered in want of others. With
-    ``finished``, what is tried are sketches, and the portraits come out so similar.
+    ``other`` show something else than was asked, by a ``fault``, ``lesser`` are offered in want of
+    others. With ``finished``, what is tried are sketches, and the portraits come out so similar.
     """
     subject = original(mesh)
     swapper, given = Paint(failing or set()), Given()
