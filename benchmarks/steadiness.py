@@ -50,7 +50,8 @@ class PoseReader:
     """
 
     def __init__(self, *, threads: int) -> None:
-        self.mesh, self.occlusion = FaceMesh(threads=threads), OcclusionReader(threads=threads)
+        self.mesh = FaceMesh(threads=threads, steady=True)
+        self.occlusion = OcclusionReader(threads=threads)
 
     def __call__(
         self, image: ImageArray, again: ImageArray, face: Face
