@@ -14,8 +14,8 @@ from anonyface.types import FloatArray
 MARGIN = 0.03
 """How far eyes and brows reach beyond their points, in face widths: lashes, hairs of the brow."""
 LOCK, SOFT = 0.05, 0.012
-"""Side of a square as large as what is hair and no long brow, and the soft edge of what is taken
-off next to a brow, in face widths."""
+"""Side of a square as large as what is hair and no long brow, and how near to its points a brow is
+left alone and how soft the edge there is, in face widths."""
 RIM = 0.018
 """How far beyond what is told from skin its edge is taken for it, too, in face widths."""
 NEAR, FAR, FAR_WEIGHT = 0.05, 0.2, 0.02
@@ -77,8 +77,9 @@ def clear_hair(
     shape = (new.shape[1], new.shape[0])
     strands = np.asarray(cv2.resize(strands, shape, interpolation=cv2.INTER_LINEAR), np.float32)
     hair = np.maximum(hair, strands)
-    hair = np.maximum(hair, _up_to_features(hair, skin, away * high * outer, zone, width))
     shown = np.asarray(cv2.resize(filling, shape, interpolation=cv2.INTER_LINEAR), np.float32)
+    bare = skin * (_darker(new, shown) < np.mean(STRANDS))
+    hair = np.maximum(hair, _up_to_features(hair, bare, away * high * outer, zone, width))
     filled = new + (shown - new) * hair[..., None]
     return np.asarray(filled, dtype=np.float32), np.maximum(skin, hair).astype(np.float32)
 
@@ -97,15 +98,21 @@ def _strands(
     Returns:
         (h, w) float32 in [0, 1], and the skin without, (h, w, 3) float32.
     """
-    light, strands = to_lab(np.clip(pixels, 0, 255))[..., 0], np.zeros_like(weight)
+    strands = np.zeros_like(weight)
     filling = _smoothed(pixels, weight, width)
     for _ in range(PASSES):
-        darker = to_lab(np.clip(filling, 0, 255))[..., 0] - light
+        darker = _darker(pixels, filling)
         share = float((strands * above).sum() / max(1.0, float(above.sum())))
         low, high = np.interp(share, FRINGE, (1, FRINGED)) * np.array(STRANDS, np.float32)
         strands = above * cv2.dilate(smoothstep((darker - low) / (high - low)), np.ones((3, 3)))
         filling = _smoothed(pixels, weight * (1 - strands), width)
     return np.asarray(strands, dtype=np.float32), filling
+
+
+def _darker(pixels: FloatArray, skin: FloatArray) -> FloatArray:
+    """(h, w) by how many L* units a picture, (h, w, 3) RGB 0-255, is darker than another."""
+    one, other = (to_lab(np.clip(picture, 0, 255))[..., 0] for picture in (skin, pixels))
+    return np.asarray(one - other, np.float32)
 
 
 def _smoothed(pixels: FloatArray, weight: FloatArray, width: float) -> FloatArray:
@@ -159,7 +166,7 @@ def _up_to_features(
         zone: (h, w) float32 in [0, 1]: where hair was looked for.
         width: Face width in pixels.
     """
-    near = (away > 0) & (away < 2 * MARGIN * width) & (skin < 0.5)
+    near = (away > SOFT * width) & (away < 2 * MARGIN * width) & (skin < 0.5)
     found = (hair > 0.5) & (zone > 0.9)
     count, labels = cv2.connectedComponents((near | found).astype(np.uint8), connectivity=8)
     areas = np.bincount(labels[found], minlength=count)
@@ -167,7 +174,8 @@ def _up_to_features(
     goes_on[0] = False
     rest = (goes_on[labels] & near).astype(np.float32)
     sigma = max(0.5, SOFT * width)
-    return np.asarray(np.minimum(1, 1.5 * cv2.GaussianBlur(rest, (0, 0), sigma)), np.float32)
+    soft = np.minimum(1, 1.5 * cv2.GaussianBlur(rest, (0, 0), sigma))
+    return np.asarray(soft * (away > SOFT * width), np.float32)
 
 
 def _above(
