@@ -83,7 +83,7 @@ def closeness(checks: Sequence[Check]) -> float:
 def cost(of: FloatArray) -> FloatArray:
     """What an `excess` costs in the search, in tolerances.
 
-    >>> cost(np.array([-0.5, -0.22], dtype=np.float32)).round(3).tolist()
+    >>> cost(np.array([-0.5, -0.24], dtype=np.float32)).round(3).tolist()
     [0.0, 2.0]
     """
     return np.asarray(np.maximum(0, of - FROM) / TOLERANCE, dtype=np.float32)
