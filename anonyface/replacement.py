@@ -260,6 +260,7 @@ class Replacer:
         *,
         most: int,
     ) -> list[Tried]:
+        """Put on one after the other until ``most`` pass, or one clearly does; return these."""
         passed: list[Tried] = []
         for one in portrayals:
             try:

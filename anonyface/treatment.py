@@ -47,11 +47,8 @@ class Around:
     def of_finding(cls, finding: Finding, subjects: Readings, given: Given) -> Around:
         """Return what is around a face that is wrong in the finished picture."""
         own = None if finding.index is None else subjects[finding.index]
-        others = [
-            placed
-            for placed in given.placed
-            if not (isinstance(own, Subject) and placed.face is own.face)
-        ]
+        face = own.face if isinstance(own, Subject) else None
+        others = [placed for placed in given.placed if placed.face is not face]
         return cls((), outlines_beside(finding.index, subjects), others)
 
 

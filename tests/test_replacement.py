@@ -76,11 +76,13 @@ def put_on(
     failing: set[int] | None = None,
     finished: list[float] | None = None,
     fault: float = 1.0,
+    at_first: int | None = None,
 ) -> tuple[FaceOutcome, Paint, Given]:
     """Try people who come out so similar.
 
     ``other`` show something else than was asked, by a ``fault``, ``lesser`` are offered in want of
-    others. With ``finished``, what is tried are sketches, and the portraits come out so similar.
+    others; those beyond ``at_first`` must not be looked for unless these fail. With ``finished``,
+    what is tried are sketches, and the portraits come out so similar.
     """
     subject = original(mesh)
     swapper, given = Paint(failing or set()), Given()
@@ -100,8 +102,12 @@ def put_on(
     )  # type: ignore[arg-type]
     replacer.shows_alike = Likes(other or set(), fault)  # type: ignore[assignment]
     offers = tuple(offer(number) for number in range(len(similarities)))
+    more = iter(offers[len(offers) if at_first is None else at_first :])
     out = photo.copy()
-    outcome = replacer(out, photo, Plan(subject, offers), given)
+    outcome = replacer(out, photo, Plan(subject, offers[:at_first], more), given)
+    if at_first is not None:
+        found = outcome.identity is not None and outcome.identity.seed >= at_first
+        assert (next(more, None) is None) == found
     middle = mesh.points[:, :2].mean(axis=0).round().astype(int)
     assert outcome.identity is not None
     assert out[middle[1], middle[0]].tolist() == [outcome.identity.seed] * 3
@@ -158,6 +164,15 @@ def test_who_shows_something_else_is_put_on_only_where_nobody_else_passes(
     outcome, _, _ = put_on(people[0], meshes[0], [STILL, CLOSE], other={1})
     assert outcome.identity is not None
     assert outcome.identity.seed == 1
+
+
+def test_more_people_are_looked_for_only_when_all_others_failed(
+    people: list[Image], meshes: list[Mesh]
+) -> None:
+    for similarities, chosen in (([CLOSE, STILL, GONE], 0), ([STILL, STILL, CLOSE], 2)):
+        outcome, _, _ = put_on(people[0], meshes[0], similarities, at_first=2)
+        assert outcome.identity is not None
+        assert outcome.identity.seed == chosen
 
 
 def test_a_face_is_covered_rather_than_given_a_spoilt_portrait(

@@ -86,14 +86,15 @@ class Portraits:
     def _portrait(
         self, latent: FloatArray, mirrored: bool, size: PortraitSize, *, whole: bool
     ) -> Portrait:
+        whole = whole or size == 256
         key = (latent.tobytes(), mirrored, size, whole)
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
         window = WHOLE
-        if size != 256 and not whole:
-            window = around(self._portrait(latent, mirrored, 256, whole=False)[1], 256)
+        if not whole:
+            window = around(self._portrait(latent, mirrored, 256, whole=True)[1], 256)
             if mirrored:
                 window = window._replace(left=GRID - window.right, right=GRID - window.left)
         pixels = self.generator.render(latent, size=size, window=window)

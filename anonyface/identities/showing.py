@@ -69,15 +69,9 @@ class PortraitCheck:
         return shows_alike(original, look, identity) and reads_alike(look, self.read(identity))
 
     def faults(self, original: Mesh, look: Look, identity: Identity) -> float:
-        """How much of a portrait is not as it should be, as of `SPOILT`; 0 if it is `alike`.
+        """How bad a portrait is, in units of which `SPOILT` is too many; 0 where a call says yes.
 
-        Args:
-            original: Mesh of the face that is replaced.
-            look: What was read off it.
-            identity: Whose portrait it is.
-
-        Raises:
-            FaceError: If the portrait's mesh lies outside of it.
+        Arguments and errors are those of a call.
         """
         shown = sum(shown_faults(original, look, identity))
         return shown + sum(read_faults(look, self.read(identity)))

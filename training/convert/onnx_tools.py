@@ -91,27 +91,20 @@ def windowed(model: onnx.ModelProto, name: str, side: int) -> onnx.ModelProto:
         for k, value in enumerate(node.input):
             if value == name or value in whole:
                 node.input[k] = f"{value}_in_window"
-    ints = {"window_axes": [2, 3], "window_first": [0, 2], "window_last": [2, 4], "window_dim": [0]}
-    for factor in {1, *whole.values()}:
-        ints[f"window_times_{factor}"] = [factor]
-        nodes.append(
-            helper.make_node("Mul", ["window", f"window_times_{factor}"], [f"window_{factor}"])
-        )
-        for part, where in (("from", "window_first"), ("to", "window_last")):
-            first, last = (f"{where}_0", f"{where}_1")
-            nodes.append(
-                helper.make_node(
-                    "Slice",
-                    [f"window_{factor}", first, last, "window_dim"],
-                    [f"window_{factor}_{part}"],
-                )
-            )
+    factors = sorted({1, *whole.values()})
+    ints = {"window_axes": [2, 3], "window_dim": [0]}
+    ints |= {f"window_times_{factor}": [factor] for factor in factors}
+    ints |= {"window_first_0": [0], "window_first_1": [2]}
+    ints |= {"window_last_0": [2], "window_last_1": [4]}
+    for factor in factors:
+        times, scaled = f"window_times_{factor}", f"window_{factor}"
+        nodes.append(helper.make_node("Mul", ["window", times], [scaled]))
+        for part, which in (("from", "first"), ("to", "last")):
+            ends = [f"window_{which}_0", f"window_{which}_1", "window_dim"]
+            nodes.append(helper.make_node("Slice", [scaled, *ends], [f"{scaled}_{part}"]))
     for value, factor in {name: 1, **whole}.items():
         ends = [f"window_{factor}_from", f"window_{factor}_to", "window_axes"]
         nodes.append(helper.make_node("Slice", [value, *ends], [f"{value}_in_window"]))
-    for key in ("window_first", "window_last"):
-        first, last = ints.pop(key)
-        ints[f"{key}_0"], ints[f"{key}_1"] = [first], [last]
     for key, values in ints.items():
         graph.initializer.append(numpy_helper.from_array(np.array(values, np.int64), key))
     graph.input.append(helper.make_tensor_value_info("window", TensorProto.INT64, [4]))
