@@ -53,6 +53,12 @@ class Sample:
     group: int
 
 
+def count(path: Path) -> int:
+    """Return the number of rows of labels.csv."""
+    with zipfile.ZipFile(path) as archive:
+        return len(_rows(archive, _names(archive)))
+
+
 def samples(path: Path, indices: Sequence[int] | None = None) -> Iterator[Sample]:
     """Yield the faces of a FairFace zip (labels.csv and JPEG files); those not found are left out.
 
@@ -62,9 +68,8 @@ def samples(path: Path, indices: Sequence[int] | None = None) -> Iterator[Sample
     """
     detector = RetinaFace(detail="fast")
     with zipfile.ZipFile(path) as archive:
-        names = {Path(n).name: n for n in archive.namelist()}
-        text = archive.read(names["labels.csv"]).decode()
-        rows = list(csv.DictReader(io.StringIO(text)))
+        names = _names(archive)
+        rows = _rows(archive, names)
         for index in range(len(rows)) if indices is None else indices:
             row = rows[index]
             data = np.frombuffer(archive.read(names[row["file"]]), np.uint8)
@@ -80,6 +85,16 @@ def samples(path: Path, indices: Sequence[int] | None = None) -> Iterator[Sample
                     AGES.index(row["age"].replace("more than 70", "70+")),
                     GROUPS.index(row["race"]),
                 )
+
+
+def _names(archive: zipfile.ZipFile) -> dict[str, str]:
+    """File name -> name in the archive."""
+    return {Path(n).name: n for n in archive.namelist()}
+
+
+def _rows(archive: zipfile.ZipFile, names: dict[str, str]) -> list[dict[str, str]]:
+    """The rows of labels.csv."""
+    return list(csv.DictReader(io.StringIO(archive.read(names["labels.csv"]).decode())))
 
 
 def _found(image: ImageArray, detector: RetinaFace) -> tuple[ImageArray, FloatArray] | None:

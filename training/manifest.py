@@ -176,6 +176,17 @@ CARDS = {
         lineage=FFHQ + " Labelled by eye on generated portraits.",
         limits="Stubble is neither; strong shadows under the mouth may pass for a beard.",
     ),
+    "face-gender": CardText(
+        title="Whether a face alone, without its hair, reads as a woman's",
+        licence="Apache-2.0",
+        origin="training/fit_face_gender.py",
+        input="npz: weight (3,128), bias of a logistic regression on the embeddings of "
+        "anonyface.identities.people.VIEWS, log odds of female",
+        lineage="Fitted on FairFace (Karkkainen & Joo, WACV 2021, CC BY 4.0): photos from YFCC-100M with labels "
+        "by crowd workers, binary gender as it reads. Held against synthetic people only.",
+        limits="Less sure than with hair, above all of children. What it asks for are faces that read clearly "
+        "as a woman's or a man's: who reads less so is replaced by somebody who reads more so.",
+    ),
     "latents": CardText(
         title="What a latent of the generator will look like",
         licence="Apache-2.0",

@@ -33,6 +33,23 @@ LARGEST = 40
 FLIP, SHIFT = np.array([-1, 1], np.float32), np.array([SIZE - 1, 0], np.float32)
 
 
+def encoders(judges: Sequence[EncoderName], *, threads: int) -> list[Encoder]:
+    """The judges of these names.
+
+    Args:
+        judges: Their names.
+        threads: Threads for inference.
+    """
+    encoder = DlibEncoder(threads=threads)
+    known: dict[EncoderName, Encoder] = {
+        "encoder": encoder,
+        "second-encoder": SFaceEncoder(sees="face", threads=threads),
+        "second-encoder, upper face": SFaceEncoder(sees="upper face", threads=threads),
+        "encoder, upper face": UpperFace(encoder),
+    }
+    return [known[name] for name in judges]
+
+
 class Viewer:
     """Renders people and reads them as the judges do.
 
@@ -43,14 +60,7 @@ class Viewer:
 
     def __init__(self, judges: Sequence[EncoderName] = VIEWS, *, threads: int = 1) -> None:
         self.generator, self.mesh = Generator(threads=threads), FaceMesh(threads=threads)
-        encoder = DlibEncoder(threads=threads)
-        known: dict[EncoderName, Encoder] = {
-            "encoder": encoder,
-            "second-encoder": SFaceEncoder(sees="face", threads=threads),
-            "second-encoder, upper face": SFaceEncoder(sees="upper face", threads=threads),
-            "encoder, upper face": UpperFace(encoder),
-        }
-        self.encoders = [known[name] for name in judges]
+        self.encoders = encoders(judges, threads=threads)
 
     def __call__(self, w: FloatArray) -> FloatArray:
         """(len(judges), 128) embeddings of length 1 of the portrait of a (512,) latent.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from anonyface.identities.candidates import Candidates
 from anonyface.identities.generator import GRID, WHOLE, Generator, PortraitSize, Window
 from anonyface.identities.latents import LatentModel
 from anonyface.identities.people import portrait_face
+from anonyface.identities.resemblance import MASKED
 from anonyface.identities.screens import hold_against
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.iris import IrisLandmarks
@@ -27,6 +28,23 @@ AROUND = 0.06
 """What is rendered sharp around the outline of a face, in sides of the portrait."""
 
 
+class Wish(NamedTuple):
+    """How a portrait is wanted.
+
+    Attributes:
+        mirrored: Whether as in a mirror.
+        size: Its side, pixels.
+        whole: Whether it is wanted sharp beyond the face, too.
+        steady: Whether the mesh is to be the mean of several fits. Above a mask eyes and brows
+            alone show how the head is held, and there one fit is not enough.
+    """
+
+    mirrored: bool
+    size: PortraitSize
+    whole: bool
+    steady: bool
+
+
 class Portraits:
     """Renders people. What was rendered last is kept.
 
@@ -39,8 +57,9 @@ class Portraits:
         self.model = model
         self.generator = Generator(threads=threads)
         self.mesh = FaceMesh(threads=threads)
+        self.steady_mesh = FaceMesh(threads=threads, steady=True)
         self.irises = IrisLandmarks(threads=threads)
-        self._cache: OrderedDict[tuple[bytes, bool, int, bool], Portrait] = OrderedDict()
+        self._cache: OrderedDict[tuple[bytes, Wish], Portrait] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(
@@ -57,9 +76,9 @@ class Portraits:
             FaceError: If there is no face in the portrait.
         """
         size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256
-        mirrored = bool(one.recipe.mirrored[0])
-        latent = one.people.latents[0]
-        pixels, mesh = self._portrait(latent, mirrored, size, whole=whole)
+        mirrored, latent = bool(one.recipe.mirrored[0]), one.people.latents[0]
+        wish = Wish(mirrored, size, whole or size == 256, MASKED[0] in request.seen)
+        pixels, mesh = self._portrait(latent, wish)
         look = one.people.look(0, mirrored=mirrored)
         return Identity(
             pixels=pixels,
@@ -83,25 +102,23 @@ class Portraits:
             sound=float(one.people.column("sound")[0]),
         )
 
-    def _portrait(
-        self, latent: FloatArray, mirrored: bool, size: PortraitSize, *, whole: bool
-    ) -> Portrait:
-        whole = whole or size == 256
-        key = (latent.tobytes(), mirrored, size, whole)
+    def _portrait(self, latent: FloatArray, wish: Wish) -> Portrait:
+        key = (latent.tobytes(), wish)
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
-        window = WHOLE
-        if not whole:
-            window = around(self._portrait(latent, mirrored, 256, whole=True)[1], 256)
-            if mirrored:
+        size, window = wish.size, WHOLE
+        if not wish.whole:
+            sketch = self._portrait(latent, wish._replace(size=256, whole=True))
+            window = around(sketch[1], 256)
+            if wish.mirrored:
                 window = window._replace(left=GRID - window.right, right=GRID - window.left)
         pixels = self.generator.render(latent, size=size, window=window)
-        if mirrored:
+        if wish.mirrored:
             pixels = np.ascontiguousarray(pixels[:, ::-1])
-        mesh = self.mesh(pixels, [portrait_face(size)])[0]
-        portrait = pixels, self.irises.complete(pixels, mesh)
+        find = self.steady_mesh if wish.steady else self.mesh
+        portrait = pixels, self.irises.complete(pixels, find(pixels, [portrait_face(size)])[0])
         with self._lock:
             self._cache[key] = portrait
             while len(self._cache) > CACHE_SIZE:

@@ -38,7 +38,7 @@ from anonyface.swapping.tone import (
     match_rim,
     match_shading,
 )
-from anonyface.swapping.warp import CONTROL, blend_geometry, warp_portrait
+from anonyface.swapping.warp import CONTROL, Shares, blend_geometry, warp_portrait
 from anonyface.types import Crop, FloatArray, Identity, ImageArray, Mesh, Patch
 
 FEWEST_PX = 4
@@ -60,10 +60,12 @@ class MeshSwapper:
 
     Attributes:
         shape: Share of the original's geometry kept for eyes, brows, nose and cheeks.
+        raised: The same for how high brows and lids are, which is expression.
         mouth: The same for the mouth, which carries the expression.
     """
 
     shape: float = 0.15
+    raised: float = 0.5
     mouth: float = 0.65
 
     def __call__(self, crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
@@ -128,9 +130,8 @@ class MeshSwapper:
     ) -> tuple[FloatArray, FloatArray]:
         """New face (h, w, 3) float32 over the whole crop, and alpha (h, w)."""
         (height, width), points = pixels.shape[:2], mesh.points
-        placed = blend_geometry(
-            points, identity.mesh.points, shape=self.shape, mouth=self.mouth_share(mesh, identity)
-        )
+        shares = Shares(self.shape, self.raised, self.mouth_share(mesh, identity))
+        placed = blend_geometry(points, identity.mesh.points, shares)
         tint = find_tint(pixels)
         new = self._warp(pixels, mesh, identity, placed)
         new = new if tint is None else grey(new)

@@ -6,6 +6,8 @@ regularised form (Wahba 1990) does not follow noise of single mesh points.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +19,12 @@ from anonyface.types import FloatArray, ImageArray
 from anonyface.verification.alignment import fit_similarity
 
 _NOSE = np.array([1, 2, 4, 5, 6, 168, 195, 197, 98, 327, 48, 278, 64, 294, 129, 358])
-_FEATURES = np.concatenate(
-    [topo.LEFT_EYE[::2], topo.RIGHT_EYE[::2], topo.LEFT_BROW[::2], topo.RIGHT_BROW[::2], _NOSE]
+_RAISED = np.concatenate(
+    [topo.LEFT_EYE[::2], topo.RIGHT_EYE[::2], topo.LEFT_BROW[::2], topo.RIGHT_BROW[::2]]
 )
 _MOUTH = np.concatenate([topo.LIPS_OUTER[::2], topo.LIPS_INNER])
 _CHEEKS = np.concatenate([topo.LEFT_CHEEK[::2], topo.RIGHT_CHEEK[::2]])
-CONTROL = np.concatenate([topo.FACE_OVAL, _FEATURES, _MOUTH, _CHEEKS])
+CONTROL = np.concatenate([topo.FACE_OVAL, _RAISED, _NOSE, _MOUTH, _CHEEKS])
 """Mesh points the spline goes through: every second one of the dense outlines is enough."""
 STIFFNESS, FIRM = 1e-3, 1e-5
 """Weight of the bending energy, in units where the face is 1 wide: for control points, which are
@@ -31,9 +33,23 @@ GRID_STEP = 0.04
 """Distance of the grid points at which the spline is evaluated, in face widths."""
 
 
-def blend_geometry(
-    target: FloatArray, source: FloatArray, *, shape: float, mouth: float
-) -> FloatArray:
+@dataclass(frozen=True)
+class Shares:
+    """How much of the original's geometry the new face has, 0 to 1.
+
+    Attributes:
+        shape: For eyes, brows, nose and cheeks.
+        raised: For how high brows and lids are: expression, like the mouth, and what tells most of
+            how the head is held where a mask hides the rest.
+        mouth: For the mouth.
+    """
+
+    shape: float
+    raised: float
+    mouth: float
+
+
+def blend_geometry(target: FloatArray, source: FloatArray, shares: Shares) -> FloatArray:
     """Where the control points of the new face should lie.
 
     The outline follows the original, so that the new face fills it. Inside it the identity's own
@@ -43,8 +59,7 @@ def blend_geometry(
     Args:
         target: (468, 3) mesh of the original.
         source: (468, 3) mesh of the identity.
-        shape: Share of the original's geometry for eyes, brows, nose and cheeks, 0 to 1.
-        mouth: The same for the mouth, which carries the expression.
+        shares: How the two are mixed.
 
     Returns:
         (len(CONTROL), 2) positions in the target's coordinates.
@@ -52,15 +67,28 @@ def blend_geometry(
     Raises:
         FaceError: If the meshes can't be aligned.
     """
-    turned = (source @ (head_axes(source).T @ head_axes(target)).astype(np.float32))[CONTROL, :2]
+    axes = head_axes(target)
+    turned = (source @ (head_axes(source).T @ axes).astype(np.float32))[CONTROL, :2]
     to_target = fit_similarity(turned, target[CONTROL, :2])
     own = turned @ to_target[:, :2].T + to_target[:, 2]
-    share = np.full(len(CONTROL), shape)
-    share[: len(topo.FACE_OVAL)] = 1
-    first = len(topo.FACE_OVAL) + len(_FEATURES)
-    share[first : first + len(_MOUTH)] = mouth
-    mixed = target[CONTROL, :2] * share[:, None] + own * (1 - share[:, None])
+    across, along = _shares_of_each(shares)
+    off = target[CONTROL, :2] - own
+    down = axes[1, :2] / max(float(np.hypot(*axes[1, :2])), 1e-9)
+    lower = np.outer(off @ down, down)
+    mixed = own + across[:, None] * (off - lower) + along[:, None] * lower
     return np.asarray(mixed, dtype=np.float32)
+
+
+def _shares_of_each(shares: Shares) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(len(CONTROL),) share of the original's place of each point, across the face and along it."""
+    across = np.full(len(CONTROL), shares.shape)
+    outline, raised, nose = len(topo.FACE_OVAL), len(_RAISED), len(_NOSE)
+    across[:outline] = 1
+    mouth = outline + raised + nose
+    across[mouth : mouth + len(_MOUTH)] = shares.mouth
+    along = across.copy()
+    along[outline : outline + raised] = max(shares.shape, shares.raised)
+    return across, along
 
 
 def warp_portrait(

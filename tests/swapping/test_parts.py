@@ -8,14 +8,18 @@ from numpy.typing import NDArray
 
 from anonyface.errors import FaceError
 from anonyface.identities.people import portrait_face
+from anonyface.landmarks import topology as topo
 from anonyface.landmarks.mesh import FaceMesh
+from anonyface.landmarks.pose import head_axes
 from anonyface.landmarks.skin import fit_skin, to_lab
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.mask import build_regions, face_width
 from anonyface.swapping.texture import Scene, _luma, _noise, match_texture
 from anonyface.swapping.tone import match_shading
-from anonyface.swapping.warp import CONTROL, blend_geometry, warp_portrait
+from anonyface.swapping.warp import CONTROL, Shares, blend_geometry, warp_portrait
 from anonyface.types import Crop, Identity, Mesh
+
+NONE = Shares(0.0, 0.0, 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +58,27 @@ def test_control_points_land_where_they_should(meshes: list[Mesh]) -> None:
 
 def test_geometry_follows_its_share(meshes: list[Mesh]) -> None:
     target, source = meshes[0].points, meshes[1].points
-    full = blend_geometry(target, source, shape=1.0, mouth=1.0)
+    full = blend_geometry(target, source, Shares(1.0, 1.0, 1.0))
     np.testing.assert_allclose(full, target[CONTROL, :2], atol=1e-3)
-    half = blend_geometry(target, source, shape=0.0, mouth=0.0)
-    np.testing.assert_allclose(half[:36], target[CONTROL[:36], :2], atol=1e-3)  # outline stays
-    assert np.abs(half[36:] - full[36:]).max() > 2
+    none = blend_geometry(target, source, NONE)
+    np.testing.assert_allclose(none[:36], target[CONTROL[:36], :2], atol=1e-3)  # outline stays
+    assert np.abs(none[36:] - full[36:]).max() > 2
+
+
+def test_brows_and_lids_are_raised_as_the_originals_are(meshes: list[Mesh]) -> None:
+    target, source = meshes[0].points, meshes[1].points
+    own, raised = (
+        blend_geometry(target, source, Shares(shape=0.0, raised=share, mouth=0.0))
+        for share in (0.0, 1.0)
+    )
+    right, down, _ = head_axes(target)
+    down, right = (axis[:2] / np.hypot(*axis[:2]) for axis in (down, right))
+    moved = raised - own
+    eyes_and_brows = np.isin(CONTROL, topo.EYES_AND_BROWS)
+    assert np.abs(moved[~eyes_and_brows]).max() < 1e-3
+    off = (raised - target[CONTROL, :2])[eyes_and_brows]
+    assert np.abs(off @ down).max() < 1e-2  # as high as those of the original
+    assert np.abs(moved @ right).max() < 0.1 * np.abs(moved @ down).max()  # and no nearer to them
 
 
 def test_a_portrait_is_turned_as_the_original_is(meshes: list[Mesh]) -> None:
@@ -70,7 +90,7 @@ def test_a_portrait_is_turned_as_the_original_is(meshes: list[Mesh]) -> None:
         turn[i, i] = turn[k, k] = c
         turn[i, k], turn[k, i] = -s, s
         target = source @ turn.T
-        placed = blend_geometry(target, source, shape=0.0, mouth=0.0)
+        placed = blend_geometry(target, source, NONE)
         size = face_width(target)
         # The same head, seen from elsewhere: its nose and eyes are where they are seen then.
         assert np.abs(placed - target[CONTROL, :2]).max() < 0.003 * size
@@ -80,7 +100,7 @@ def test_a_portrait_is_turned_as_the_original_is(meshes: list[Mesh]) -> None:
 
 def test_a_collapsed_mesh_is_a_face_error(meshes: list[Mesh]) -> None:
     with pytest.raises(FaceError):
-        blend_geometry(np.zeros((468, 3), np.float32), meshes[0].points, shape=0.5, mouth=0.5)
+        blend_geometry(np.zeros((468, 3), np.float32), meshes[0].points, NONE)
 
 
 def test_shading_takes_the_light_of_skin_and_nothing_of_the_background() -> None:
