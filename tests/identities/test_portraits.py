@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from anonyface.identities.candidates import Candidates
+from anonyface.identities.fit import wanted
 from anonyface.identities.generator import CELL, GRID, RIM, WHOLE, Generator, Window
+from anonyface.identities.latents import LatentModel, as_they_are
 from anonyface.identities.people import load_pool
-from anonyface.identities.portraits import AROUND, around
+from anonyface.identities.portraits import AROUND, Portraits, around
+from anonyface.identities.resemblance import MASKED
+from anonyface.identities.resemblance import WHOLE as UNMASKED
 from anonyface.landmarks import topology as topo
-from anonyface.types import FloatArray, Mesh
+from anonyface.types import FloatArray, IdentityRequest, Mesh
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +67,23 @@ def test_the_window_holds_the_outline_of_the_face_and_ends_at_the_portrait() -> 
     assert window.right == GRID
     assert RIM < margin - 1  # what is spoilt at the window's edge lies outside of the face
     assert around(Mesh(points * 1000, 1.0), 256)[2:] == WHOLE[2:]
+
+
+def test_the_mesh_is_steady_for_people_in_masks_alone() -> None:
+    rows = np.array([7])
+    one = Candidates(load_pool()[rows], as_they_are(rows, mirrored=False), np.zeros(1, np.float32))
+    nobody = np.zeros((0, 128), np.float32)
+
+    def request(*judges: str) -> IdentityRequest:
+        seen = {name: one.people.embeddings[0] for name in judges}
+        return IdentityRequest(wanted(), 60, nobody, nobody, seed=1, seen=seen)
+
+    render = Portraits(model=LatentModel())
+    bare, masked = render(one, request(*UNMASKED)), render(one, request(*MASKED))
+    np.testing.assert_array_equal(bare.pixels, masked.pixels)
+    # One fit has no spread; that of several is the mean, next to it.
+    assert bare.mesh.spread == 0
+    assert 0 < masked.mesh.spread < 0.03
+    apart = np.abs(bare.mesh.points - masked.mesh.points)[:, :2].mean()
+    assert 0 < apart < 0.02 * np.ptp(bare.mesh.points[topo.FACE_OVAL, 0])
+    assert render(one, request(*UNMASKED)).mesh is bare.mesh  # kept apart in the cache
