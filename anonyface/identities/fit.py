@@ -46,7 +46,7 @@ CLEARLY_READS, READS_TOLERANCE = 4.5, 0.5
 original surely does, and the unit of what is less. They are predicted, to 1.2: of 50 portraits put
 on women of lfw-dev before that was asked 24 read from 3 on, whom a judge all took for women, and 26
 below, of whom it took 10 for men."""
-BARELY_BELOW, SURELY_FROM = 4.0, 16.0
+BARELY_BELOW, SURELY_FROM = 6.0, 24.0
 """Years up to which nothing of that is asked, and from which on all of it."""
 CHILD_AGE = 17.0
 """Children get children, nobody else does: across this age a difference counts four times."""
