@@ -28,7 +28,7 @@ AROUND = 0.06
 """What is rendered sharp around the outline of a face, in sides of the portrait."""
 
 
-class Wish(NamedTuple):
+class Rendering(NamedTuple):
     """How a portrait is wanted.
 
     Attributes:
@@ -59,7 +59,7 @@ class Portraits:
         self.mesh = FaceMesh(threads=threads)
         self.steady_mesh = FaceMesh(threads=threads, steady=True)
         self.irises = IrisLandmarks(threads=threads)
-        self._cache: OrderedDict[tuple[bytes, Wish], Portrait] = OrderedDict()
+        self._cache: OrderedDict[tuple[bytes, Rendering], Portrait] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(
@@ -77,8 +77,8 @@ class Portraits:
         """
         size: PortraitSize = 1024 if request.face_px >= LARGE_FACE_PX else 256
         mirrored, latent = bool(one.recipe.mirrored[0]), one.people.latents[0]
-        wish = Wish(mirrored, size, whole or size == 256, MASKED[0] in request.seen)
-        pixels, mesh = self._portrait(latent, wish)
+        how = Rendering(mirrored, size, whole or size == 256, MASKED[0] in request.seen)
+        pixels, mesh = self._portrait(latent, how)
         look = one.people.look(0, mirrored=mirrored)
         return Identity(
             pixels=pixels,
@@ -102,22 +102,22 @@ class Portraits:
             sound=float(one.people.column("sound")[0]),
         )
 
-    def _portrait(self, latent: FloatArray, wish: Wish) -> Portrait:
-        key = (latent.tobytes(), wish)
+    def _portrait(self, latent: FloatArray, how: Rendering) -> Portrait:
+        key = (latent.tobytes(), how)
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
-        size, window = wish.size, WHOLE
-        if not wish.whole:
-            sketch = self._portrait(latent, wish._replace(size=256, whole=True))
+        size, window = how.size, WHOLE
+        if not how.whole:
+            sketch = self._portrait(latent, how._replace(size=256, whole=True))
             window = around(sketch[1], 256)
-            if wish.mirrored:
+            if how.mirrored:
                 window = window._replace(left=GRID - window.right, right=GRID - window.left)
         pixels = self.generator.render(latent, size=size, window=window)
-        if wish.mirrored:
+        if how.mirrored:
             pixels = np.ascontiguousarray(pixels[:, ::-1])
-        find = self.steady_mesh if wish.steady else self.mesh
+        find = self.steady_mesh if how.steady else self.mesh
         portrait = pixels, self.irises.complete(pixels, find(pixels, [portrait_face(size)])[0])
         with self._lock:
             self._cache[key] = portrait
