@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from anonyface.errors import FaceError
+from anonyface.identities.clearness import strands_on_cheeks
 from anonyface.identities.resemblance import closeness
 from anonyface.result import Check, FaceOutcome
 from anonyface.subjects import Subject
 from anonyface.tries import Portrayal
-from anonyface.types import Patch, Region
+from anonyface.types import Identity, Patch, Region
 from anonyface.verification.check import Verdict
 
 
@@ -55,16 +56,23 @@ class PutOn(Protocol):
 def finished(tried: Tried, put_on: PutOn) -> Tried:
     """Return a new face in full resolution, judged again; the same if it was no sketch.
 
-    It is refused if it can't be made.
+    It is refused if it can't be made, or if there are strands on its cheeks that nobody saw before.
     """
     portrayal = tried.portrayal
     if portrayal.offer.sketch is None:
         return tried
     try:
         portrait = replace(portrayal, identity=portrayal.offer.render())
+        if _has_strands(portrait.identity):
+            return replace(tried, refusal="hair hangs into the new face")
         return put_on(portrait, settle=tried.settled)
     except FaceError as error:
         return replace(tried, refusal=str(error))
+
+
+def _has_strands(identity: Identity) -> bool:
+    female = identity.gender == "female"
+    return strands_on_cheeks(identity.pixels, identity.mesh, female=female, age=identity.age)
 
 
 def none_passed(refused: Sequence[Tried], subject: Subject) -> FaceError:

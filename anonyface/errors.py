@@ -24,7 +24,22 @@ if TYPE_CHECKING:
 
 
 class AnonyfaceError(Exception):
-    """Base of every error raised on purpose by anonyface."""
+    """Base of every error raised on purpose by anonyface.
+
+    All of them can be pickled, with what they carry: they get out of a pool of processes.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[AnonyfaceError], args: tuple[object, ...], data: dict[str, object]
+) -> AnonyfaceError:
+    """An error as it was, whatever its kind asks for when it is raised first."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(data)
+    return error
 
 
 def printable(text: object) -> str:

@@ -350,9 +350,11 @@ class Replacer:
                 continue
             if similarity(people, new.whole).max() >= threshold:
                 return named
-        if any(new.matches(other, "1e-3", face_px=face_px) for other in given.worn):
+        # As the last look at the finished picture, which would cover it. Of new faces no more is
+        # asked: their portraits are apart as planned, and a face is not to depend on which of the
+        # others are replaced.
+        if any(new.matches(other, "1e-4", face_px=face_px) for other in given.worn):
             return "another new face"
-        # As strict as the last look at the finished picture, which would cover it.
         if any(new.matches(other, "1e-4", face_px=face_px) for other in others):
             return "somebody else in the photo"
         return ""

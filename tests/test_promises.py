@@ -207,19 +207,13 @@ def test_the_same_seed_gives_the_same_bytes(scene: Image, result: AnonymizeResul
 def test_a_face_does_not_depend_on_the_others(
     anonymizer: Anonymizer, scene: Image, result: AnonymizeResult
 ) -> None:
-    same = 0
     for i, outcome in enumerate(result.faces):
         alone = anonymizer(scene, only=[i])
         assert [o.action for o in alone.faces].count("replaced") == 1
-        if alone.faces[i].redraws < outcome.redraws:
-            # Who, put on, resembles another new face gives way: that is only seen beside it.
-            continue
-        same += 1
         x0, y0, x1, y1 = (int(v) for v in outcome.face.box)
         np.testing.assert_array_equal(
             alone.image[y0:y1, x0:x1], result.image[y0:y1, x0:x1], strict=True
         )
-    assert same >= len(result.faces) - 1
 
 
 def test_a_batch_gives_the_same_bytes_as_single_photos(

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from anonyface.config import Config
-from anonyface.errors import AnonyfaceError, FaceError, InputError, WeightsError, WeightsMissing
+from anonyface.errors import (
+    AnonyfaceError,
+    FaceError,
+    InputError,
+    NobodyLeft,
+    WeightsCorrupt,
+    WeightsError,
+    WeightsMissing,
+)
 from anonyface.types import Face, Mesh
 
 
@@ -49,6 +59,37 @@ def test_the_error_tree() -> None:
     assert issubclass(WeightsMissing, WeightsError)
     error = FaceError("no", stage="swapping")
     assert (error.stage, error.face, str(error)) == ("swapping", None, "swapping: no")
+
+
+def through_a_pool(error: AnonyfaceError) -> AnonyfaceError:
+    """What of an error raised in another process arrives in this one."""
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 -- pickled the line before
+    assert isinstance(again, AnonyfaceError)
+    return again
+
+
+def test_errors_get_out_of_a_pool_of_processes_with_what_they_carry() -> None:
+    face = Face(np.array([0.0, 0, 9, 9]), np.ones((5, 2)), 0.5)
+    errors: list[AnonyfaceError] = [
+        FaceError("no mesh", stage="landmarks", face=face),
+        WeightsMissing("pool", Path("weights")),
+        WeightsCorrupt("pool", Path("weights"), expected="a" * 64, actual="b" * 64),
+        NobodyLeft([], 2),
+        InputError("no photo"),
+    ]
+    for error in errors:
+        again = through_a_pool(error)
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert again.__dict__.keys() == error.__dict__.keys()
+    again = through_a_pool(errors[0])
+    assert isinstance(again, FaceError)
+    assert again.stage == "landmarks"
+    assert again.face is not None
+    assert again.face.score == 0.5
+    again = through_a_pool(errors[2])
+    assert isinstance(again, WeightsCorrupt)
+    assert again.expected == "a" * 64
 
 
 def test_an_input_error_is_one_printable_line() -> None:

@@ -108,11 +108,20 @@ def all_views(people: People) -> FloatArray:
     return np.concatenate([people.embeddings[:, None], people.views], axis=1)
 
 
+def likely_metric(covariance: FloatArray, power: float) -> FloatArray:
+    """(n, n) what a step costs in being a likely style: the covariance to the power of -power.
+
+    It is scaled to 1 on average first.
+    """
+    variance, vectors = np.linalg.eigh(covariance)
+    cost = (variance.mean() / np.maximum(variance, SMALLEST_VARIANCE)) ** power
+    return np.asarray((vectors * cost) @ vectors.T)
+
+
 def fit_axes(people: People, slopes: Slopes, rng: np.random.Generator) -> FloatArray:
     """(COUNT, 512) axes; see the module's text."""
-    variance, vectors = np.linalg.eigh(slopes.covariance)
-    cost = (variance.mean() / np.maximum(variance, SMALLEST_VARIANCE)) ** POWER
-    metric = np.linalg.inv((vectors * cost) @ vectors.T + WEIGHT * slopes.labels @ slopes.labels.T)
+    likely = likely_metric(slopes.covariance, POWER)
+    metric = np.linalg.inv(likely + WEIGHT * slopes.labels @ slopes.labels.T)
     one, other = rng.integers(0, len(people), (2, PAIRS))
     seen = all_views(people)
     first = unit(seen[one, 0] - seen[other, 0] + 1e-9) @ slopes.embeddings[:, 0].T

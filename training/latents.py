@@ -3,9 +3,7 @@
     y = A x + C silu(B2 silu(B1 x)),   x = (w - mean) / spread
 
 learns all labels and the identity embedding at once from the portraits of ``training.samples``; a
-part of them is held out for the card. The directions that steer pose and expression are rows of the
-pseudo-inverse of a linear fit: what changes one of `STEERED` by one unit, and to first order none
-of the other labels and not the identity.
+part of them is held out for the card.
 """
 
 from __future__ import annotations
@@ -20,14 +18,12 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score, roc_auc_score
 from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from anonyface.identities.generator import Generator
-from anonyface.identities.latents import STEERED
 from anonyface.identities.people import LABELS
 from anonyface.types import FloatArray
 from generators.features import load_features
@@ -43,7 +39,6 @@ JITTER = 0.05
 HELD_OUT = 0.1
 IDENTITY_WEIGHT = 0.3
 """Weight of the 128 numbers of the embedding against the labels, which are as many as a quarter."""
-RIDGE = 20.0
 CLASSES = {"p_female": 0.5, "eyewear": 0.5, "sound": 0.5, "hat": 0.5}
 """Labels whose accuracy on either side of a limit is reported as well."""
 FITTED = (*LABELS, "hat")
@@ -146,24 +141,6 @@ def fit(data: Table, *, seed: int = 0, width: int = WIDTH, epochs: int = EPOCHS)
     return net.eval()
 
 
-def steering(data: Table) -> FloatArray:
-    """(len(STEERED), 512) directions; see the module's text."""
-    answers = np.concatenate([data.labels, data.embeddings], axis=1)
-    scale = answers.std(axis=0) + 1e-6
-    slopes = Ridge(alpha=RIDGE).fit(data.latents, (answers - answers.mean(axis=0)) / scale).coef_
-    # The embedding is only hinted at: in full it leaves no direction free: a smile is in it.
-    slopes[data.labels.shape[1] :] *= np.float32(IDENTITY_WEIGHT)
-    damp = 0.02 * float(np.square(slopes).sum(axis=1).max())
-    inverse = slopes.T @ np.linalg.inv(slopes @ slopes.T + damp * np.eye(len(slopes)))
-    rows = []
-    for name in STEERED:
-        i = FITTED.index(name)
-        direction = inverse[:, i] / scale[i]
-        gain = float(slopes[i] @ direction) * scale[i]  # below 1: the damping
-        rows.append(direction / gain)
-    return np.asarray(rows, dtype=np.float32)
-
-
 def measure(net: LatentNetwork, data: Table, rows: NDArray[np.intp]) -> dict[str, str]:
     """Figures of a network on rows it has not seen."""
     with torch.inference_mode():
@@ -252,7 +229,6 @@ def main() -> None:
     constants = {
         "mean": mean,
         "reach": np.array([reach], dtype=np.float32),
-        "directions": steering(data),
     }
     export(model, constants, path)
     record("latents", path, figures)

@@ -192,11 +192,21 @@ CARDS = {
         licence="Apache-2.0",
         origin="training/latents.py",
         input="w (N,512) -> labels (N,24) in the order of anonyface.identities.people.LABELS, embeddings "
-        "(N,128); constants: mean (512), reach (1), directions (6,512) that steer pose and expression",
+        "(N,128); constants: mean (512), reach (1)",
         lineage=FFHQ + " Learnt from generated portraits, labelled by the models above and, for "
         "artefacts and hats, by eye. No photograph of a real person was used.",
         limits="Repeats the errors of those models. What the portraits rarely show (very dark skin, "
         "people over 70, gaze far to the side) is predicted with less certainty.",
+    ),
+    "steering": CardText(
+        title="Directions that turn a generated head, move its mouth and eyes, and age it",
+        licence="Apache-2.0",
+        origin="training/steering.py",
+        input="directions (7,512): change of the style vector by one unit of each of "
+        "anonyface.identities.latents.STEERED",
+        lineage=FFHQ + " Linear fits over the pool, made longer by what portraits show.",
+        limits="First order: who is steered far becomes somebody else, and of a smile little comes "
+        "where the mouth is open.",
     ),
     "pool": CardText(
         title="Latents of synthetic people with labels",
@@ -223,6 +233,26 @@ CARDS = {
         input="npz: weight (512), bias of a logistic regression on the style vector",
         lineage=FFHQ + " Labelled by eye on generated portraits; nobody real is in it.",
         limits="Hands of grown-ups far from the mouth were seldom labelled.",
+    ),
+    "hair": CardText(
+        title="Would hair hang into the face of a portrait? Told from its latent",
+        licence="Apache-2.0",
+        origin="training/fit_flaws.py",
+        input="p = sigmoid(w . weight + bias), w (512,) style vector",
+        lineage=FFHQ
+        + " Fitted on portraits offered to faces of FairFace (Karkkainen & Joo, WACV 2021, "
+        "CC BY 4.0), as anonyface.identities.clearness judges them.",
+        limits="Says who is likely to be passed over; the portrait itself is looked at, too.",
+    ),
+    "light": CardText(
+        title="Would a portrait be lit in several colours? Told from its latent",
+        licence="Apache-2.0",
+        origin="training/fit_flaws.py",
+        input="p = sigmoid(w . weight + bias), w (512,) style vector",
+        lineage=FFHQ
+        + " Fitted on portraits offered to faces of FairFace (Karkkainen & Joo, WACV 2021, "
+        "CC BY 4.0), as anonyface.landmarks.skin.colour_spread measures them.",
+        limits="Says who is likely to be passed over; the portrait itself is looked at, too.",
     ),
     "identity-axes": CardText(
         title="Directions in which a synthetic person becomes somebody else who looks as before",

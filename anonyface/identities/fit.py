@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.identities.face_gender import load_face_gender
+from anonyface.identities.flaws import load_flaw
 from anonyface.identities.people import GROUPS, MIRRORED, SCALARS, People
 from anonyface.types import FloatArray, Look
 
@@ -81,6 +82,9 @@ HAIR_TOLERANCE = 0.08
 """Share of forehead and temples under hair that begins to show, in units of the distance."""
 UNSOUND_TOLERANCE = 0.25
 """Probability of an artefact that is as bad as one tolerance of anything else."""
+FLAW_TOLERANCE = 0.25
+"""The same of hair in the face and of mixed light: such a portrait is passed over when it is looked
+at, and rendered for nothing."""
 
 
 def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) -> FloatArray:
@@ -113,7 +117,7 @@ def misfit(people: People, look: Look, *, mirrored: bool | NDArray[np.bool_]) ->
             off = np.abs(off) + across * np.float32(OTHER_SIDE[name] * abs(2 * asked - 1))
         total += np.square(off)
     total += _group_misfit(people, look) + _eyewear_misfit(people, look)
-    total += _gender_misfit(people, look)
+    total += _gender_misfit(people, look) + _flaw_misfit(people)
     return np.asarray(np.sqrt(total), dtype=np.float32)
 
 
@@ -169,6 +173,14 @@ def _gender_misfit(people: People, look: Look) -> FloatArray:
     have = load_face_gender()(people.views) * np.float32(np.sign(side))
     less = np.clip(asked - have, 0, None) / np.float32(READS_TOLERANCE)
     return np.asarray(np.square(less) * np.float32(grown), dtype=np.float32)
+
+
+def _flaw_misfit(people: People) -> FloatArray:
+    if not people.latents.shape[1]:  # somebody who was looked at: nothing is to be foretold
+        return np.zeros(len(people), dtype=np.float32)
+    likely = [load_flaw(flaw)(people.latents) for flaw in ("hair", "light")]
+    total = np.square(np.stack(likely) / np.float32(FLAW_TOLERANCE)).sum(axis=0)
+    return np.asarray(total, dtype=np.float32)
 
 
 def _eyewear_misfit(people: People, look: Look) -> FloatArray:

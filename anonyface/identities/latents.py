@@ -8,23 +8,28 @@ parents, a small network says what that changes, and what is known of the parent
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anonyface.errors import WeightsMissing
 from anonyface.identities.axes import STAYS
-from anonyface.identities.hands import load_hands
+from anonyface.identities.fit import CHILD_AGE
+from anonyface.identities.flaws import load_flaw
 from anonyface.identities.people import GROUPS, LABELS, MIRRORED, PROBABILITIES, People
 from anonyface.runtime import open_session, run
 from anonyface.types import FloatArray, Look
 from anonyface.verification.encoder import unit
+from anonyface.weights import read_weights, weights_dir
 
-STEERED = ("yaw", "pitch", "mouth_open", "smile", "eyes_open", "side_light")
-"""What a latent can be moved along while the rest of the face stays: see ``training.latents``."""
+STEERED = ("yaw", "pitch", "mouth_open", "smile", "eyes_open", "side_light", "age")
+"""What a latent can be moved along while the rest of the face stays: see ``training.steering``."""
 CROSSED = (0.25, 0.75)
 """Share of the one parent in a child: nearer to a parent it would hardly be somebody new."""
-SHORT_STEP, LONG_STEP = 0.15, 0.5
+SHORT_STEP, LONG_STEP = 0.2, 0.5
 """Longest step that steers a latent, in units of the average distance from the mean: a short one
 for people who are chosen for their pose, a long one for somebody who must take another. The longer,
 the more the person changes."""
@@ -60,11 +65,28 @@ class Recipe:
         return Recipe(**{f.name: getattr(self, f.name)[rows] for f in fields(Recipe)})
 
 
+@lru_cache(maxsize=1)
+def load_directions() -> FloatArray:
+    """Read the (len(STEERED), 512) directions shipped with the package.
+
+    Raises:
+        WeightsError: If they are missing, corrupt or of another layout.
+    """
+    with np.load(io.BytesIO(read_weights("steering")), allow_pickle=False) as data:
+        directions = np.asarray(data["directions"], dtype=np.float32)
+    if directions.shape != (len(STEERED), 512):
+        raise WeightsMissing("steering", weights_dir())
+    return directions
+
+
 class LatentModel:
     """A small network from style vectors to labels and identity embeddings.
 
     Args:
         threads: Threads for inference, 0 for all usable cores.
+
+    Raises:
+        WeightsError: If a file is missing, corrupt or of another layout.
 
     Attributes:
         mean: (512,) mean of all styles.
@@ -76,10 +98,10 @@ class LatentModel:
 
     def __init__(self, *, threads: int = 0) -> None:
         self.session = open_session("latents", threads=threads)
-        names = ["mean", "reach", "directions"]
         feed = {"w": np.zeros((1, 512), dtype=np.float32)}
-        self.mean, reach, self.directions = run(self.session, feed, names)
-        self.reach, self.hands = float(reach[0]), load_hands()
+        self.mean, reach = run(self.session, feed, ["mean", "reach"])
+        self.reach, self.hands = float(reach[0]), load_flaw("hands")
+        self.directions = load_directions()
 
     def __call__(self, w: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(n, 512) style vectors -> (n, len(LABELS)) labels, (n, 128) embeddings."""
@@ -195,6 +217,8 @@ class LatentModel:
     ) -> FloatArray:
         """(n, 512) steps that would lead to a look if everything were linear, up to the longest."""
         asked = np.array([getattr(look, name) for name in STEERED], dtype=np.float32)
+        if look.age < CHILD_AGE:  # nobody grown up becomes a child that way
+            asked[STEERED.index("age")] = np.nan
         turns = np.array([name in MIRRORED for name in STEERED])
         signs = np.where(mirrored[:, None] & turns, np.float32(-1), np.float32(1))
         have = labels[:, [LABELS.index(name) for name in STEERED]]

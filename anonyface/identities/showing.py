@@ -35,8 +35,11 @@ LESS_SURE = 0.08
 """By how much less surely than the original somebody may read as of that gender; in a child it
 barely shows."""
 OTHER_FACIAL_HAIR, OTHER_AGE = 0.25, 2.0
-"""How far apart the probabilities of a beard or moustache must lie, on different sides of a half,
-and how many tolerances of age, before one sees it: 1 in 15 of those given out without a look."""
+"""How far apart the probabilities of a beard or moustache must lie, see `SEEMS_BEARDED`, and how
+many tolerances of age, before one sees it: 1 in 15 of those given out without a look."""
+SEEMS_BEARDED = 0.4
+"""Probability from which on there may be a beard or moustache: grey ones are told less surely. Only
+from half on there surely is one."""
 SPOILT = 3.0
 """Sum of faults from which on a portrait is not put on, though nobody else is left. One that is
 just seen counts 0.5, one by twice what is allowed 2 to 3.5, and so do glasses of the wrong kind."""
@@ -128,8 +131,9 @@ def _beyond(value: float, most: float, twice: float) -> Iterator[float]:
 
 
 def _across(one: float, other: float) -> float:
-    """How far apart two probabilities on different sides of a half lie; else 0, as if unknown."""
-    return abs(one - other) if (one - 0.5) * (other - 0.5) < 0 else 0.0
+    """How far apart two probabilities lie, one maybe of a beard and one of none; else 0."""
+    low, high = sorted((one, other))  # of NaN, not known, no comparison holds
+    return high - low if low < 0.5 and high >= SEEMS_BEARDED else 0.0
 
 
 def shows_alike(original: Mesh, look: Look, identity: Identity) -> bool:

@@ -210,13 +210,16 @@ class LatentIdentities:
         return best
 
     def again(self, persona: str, request: IdentityRequest, /) -> Offer:
-        """Offer the person of ``Identity.source`` again, with the pose and expression now asked.
+        """Offer the person of ``Identity.source`` again, steered to what is now asked.
+
+        Pose, expression and, of grown-ups, age are (`latents.STEERED`), as far as the same person
+        can take them.
 
         The screens are computed, not applied: the caller asked for this person.
 
         Args:
             persona: What ``Identity.source`` said.
-            request: What is asked now; gender, age and all else that makes the person is ignored.
+            request: What is asked now; gender and all else that makes the person is ignored.
 
         Raises:
             InputError: If the name is none of this source's.

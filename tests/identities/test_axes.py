@@ -1,4 +1,4 @@
-"""Along the identity axes people become others who look as before; hands are told from a latent."""
+"""Along the identity axes people become others who look as before."""
 
 from __future__ import annotations
 
@@ -13,11 +13,9 @@ from anonyface.identities import axes
 from anonyface.identities.axes import APART, COUNT, STAYS, IdentityAxes, load_axes
 from anonyface.identities.candidates import Candidates, recipe_of
 from anonyface.identities.fit import TOLERANCE, wanted
-from anonyface.identities.hands import load_hands
-from anonyface.identities.latents import LatentModel, as_they_are
-from anonyface.identities.people import LABELS, VIEWS, People, load_pool
+from anonyface.identities.latents import LatentModel
+from anonyface.identities.people import VIEWS, People, load_pool
 from anonyface.identities.resemblance import MASKED, SEEN_BY, WHOLE, excess, rises
-from anonyface.identities.screens import MIN_SOUND
 from anonyface.identities.source import LatentIdentities
 from anonyface.types import IdentityRequest
 from anonyface.verification.thresholds import EncoderName
@@ -140,33 +138,6 @@ def test_axes_of_another_layout_are_an_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(axes, "read_weights", lambda name: stream.getvalue())
     with pytest.raises(WeightsMissing, match="identity-axes"):
         IdentityAxes()
-
-
-HANDS, NONE = [7246, 7503, 4962, 6675], [6819, 6989, 7128]
-"""People of the pool whose portraits were looked at, see `training.fit_hands`."""
-
-
-def test_hands_are_told_from_the_latent() -> None:
-    told = load_hands()(PEOPLE.latents)
-    assert told.shape == (len(PEOPLE),)
-    assert (told[HANDS] > 0.5).all()
-    assert (told[NONE] < 0.5).all()
-    assert 0.02 < np.mean(told > 0.5) < 0.1
-
-
-def test_who_would_hold_a_hand_to_the_face_is_not_offered() -> None:
-    source = LatentIdentities(max_resemblance=0.58, max_sibling_similarity=0.62)
-    bred = source.model.breed(
-        PEOPLE, as_they_are(np.array([*HANDS, *NONE]), mirrored=False), wanted()
-    )
-    sound = bred.column("sound")
-    assert (sound[: len(HANDS)] < MIN_SOUND).all()
-    assert (PEOPLE.labels[HANDS, LABELS.index("sound")] > MIN_SOUND).all()  # by all else they are
-    told = load_hands()(source.search(away_from(HANDS[0])).people.latents)
-    offers = list(source(away_from(HANDS[0])))
-    shown = [load_hands()(offer.render().latent[None])[0] for offer in offers[:8]]
-    assert (told > 0.5).any()
-    assert max(shown) <= 0.5
 
 
 def test_all_that_people_are_seen_by_has_slopes() -> None:

@@ -28,7 +28,7 @@ def somebody(log_odds: float | None, *, p_female: float = 1.0, age: float = 40.0
     label |= {"p_female": p_female, "age": age}
     labels = np.array([list(label.values())], np.float32)
     views = None if log_odds is None else seen(log_odds)
-    return People(np.zeros((1, 512), np.float32), np.zeros((1, 128), np.float32), labels, views)
+    return People(np.zeros((1, 0), np.float32), np.zeros((1, 128), np.float32), labels, views)
 
 
 def cost(

@@ -37,7 +37,7 @@ def somebody(look: Look, **changes: float) -> People:
     label |= {name: getattr(look, name) for name in LABELS if hasattr(look, name)}
     label |= {f"group_{i}": share for i, share in enumerate(look.groups)} | changes
     labels = np.array([[label[name] for name in LABELS]], np.float32)
-    return People(np.zeros((1, 512), np.float32), np.zeros((1, 128), np.float32), labels)
+    return People(np.zeros((1, 0), np.float32), np.zeros((1, 128), np.float32), labels)
 
 
 def distance(changes: dict[str, float], *, mirrored: bool = False) -> float:

@@ -309,6 +309,8 @@ def test_light_of_two_colours_is_not_wanted(mesh: Mesh) -> None:
         ({"facial_hair": 0.1}, {"facial_hair": 0.7}, False),
         ({"facial_hair": 0.9}, {"facial_hair": 0.2}, False),
         ({"facial_hair": 0.45}, {"facial_hair": 0.55}, True),
+        ({"facial_hair": 0.2}, {"facial_hair": 0.47}, False),  # grey ones are told less surely
+        ({"facial_hair": 0.1}, {"facial_hair": 0.38}, True),
         ({"facial_hair": float("nan")}, {"facial_hair": 0.7}, True),  # under a mask
         ({"eyewear": 0.1}, {"eyewear": 0.4}, False),
         ({"eyewear": 0.9}, {"eyewear": 0.9}, True),

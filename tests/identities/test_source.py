@@ -68,9 +68,12 @@ def test_the_pool_is_large_finite_sound_and_of_unit_embeddings() -> None:
 def test_after_those_of_the_group_come_those_of_any(source: LatentIdentities) -> None:
     """Who must not resemble the original is rather found among them than covered."""
     offers = list(source(request(groups=ASIAN)))
-    assert OFFERS < len(offers) <= OFFERS + OF_ANY_GROUP
+    fitting = sum(offer.fitting for offer in offers)
+    assert 6 <= fitting <= OFFERS
+    assert 6 <= len(offers) - fitting <= OF_ANY_GROUP
+    assert all(offer.fitting for offer in offers[:fitting])
     asian = [offer.render().look.groups[ASIAN.index(1.0)] for offer in offers[:6]]
-    others = [offer.render().look.groups[ASIAN.index(1.0)] for offer in offers[OFFERS:][:6]]
+    others = [offer.render().look.groups[ASIAN.index(1.0)] for offer in offers[fitting:][:6]]
     assert np.median(asian) > 0.7
     assert np.median(others) < 0.5
     nobody_knows = request(groups=(float("nan"),) * len(ASIAN))
@@ -179,14 +182,14 @@ def test_a_persona_comes_back_and_turns_the_head(
         before = next(iter(source(asked))).render()
         again = source.again(before.source, asked).render()
         # The same person; a step further if the search may not go all the way to what is asked.
-        assert float(np.abs(before.pixels.astype(float) - again.pixels).mean()) < 12
+        assert float(np.abs(before.pixels.astype(float) - again.pixels).mean()) < 15
         turned = source.again(before.source, replace(request(yaw=20.0), seed=seed)).render()
         yaws = [estimate_pose(i.mesh.points).yaw for i in (before, turned)]
         turns.append(yaws[1] - yaws[0])
         faces = [encoder(i.pixels, five_points(i.mesh.points)) for i in (before, again, turned)]
         assert float(similarity(*faces[:2])) > 0.8
         assert float(similarity(*faces[1:])) > 0.6
-    assert np.mean(turns) > 4  # how far a person can be turned and stay that person varies
+    assert np.mean(turns) > 6  # how far a person can be turned and stay that person varies
     assert min(turns) > 2
 
 

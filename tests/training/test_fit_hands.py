@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="training/ needs the extra 'train' (scikit-learn)")
 
-from anonyface.identities.hands import load_hands
+from anonyface.identities.flaws import load_flaw
 from training import fit_hands
 
 
@@ -23,7 +23,7 @@ def test_the_shipped_fit_is_that_of_what_was_seen(
     monkeypatch.setattr("sys.argv", ["fit_hands"])
     fit_hands.main()
     with np.load(tmp_path / "hands.npz") as fitted:
-        np.testing.assert_allclose(fitted["weight"], load_hands().weight, atol=1e-3)
-        assert float(fitted["bias"]) == pytest.approx(load_hands().bias, abs=1e-2)
+        np.testing.assert_allclose(fitted["weight"], load_flaw("hands").weight, atol=1e-3)
+        assert float(fitted["bias"]) == pytest.approx(load_flaw("hands").bias, abs=1e-2)
     assert told["area under the ROC curve, 8-fold"] > 0.9
     assert told["of the others taken for one, 8-fold"] < 0.1

@@ -10,7 +10,6 @@ import pytest
 pytest.importorskip("torch", reason="training/ needs the extra 'train'")
 pytest.importorskip("sklearn", reason="training/ needs the extra 'train'")
 
-from anonyface.identities.latents import STEERED
 from training import latents, make_pool, samples
 from training.label import FIELDS
 
@@ -78,7 +77,7 @@ def test_the_pool_takes_rare_people_first() -> None:
     assert set(range(10)) <= set(taken.tolist())
 
 
-def test_the_network_learns_and_a_direction_moves_its_label_alone() -> None:
+def test_the_network_learns() -> None:
     rng = np.random.default_rng(4)
     w = rng.standard_normal((1500, 512)).astype(np.float32)
     slopes = rng.standard_normal((512, len(latents.FITTED) + 128)).astype(np.float32) / 22
@@ -87,11 +86,3 @@ def test_the_network_learns_and_a_direction_moves_its_label_alone() -> None:
     net = latents.fit(data, width=16, epochs=6)
     figures = latents.measure(net, data, np.arange(200))
     assert float(figures["identity embedding, median cosine"]) > 0.8
-    directions = latents.steering(data)
-    assert directions.shape == (len(STEERED), 512)
-    moved = directions @ slopes  # what one unit does to every label
-    for row, name in enumerate(STEERED):
-        column = latents.FITTED.index(name)
-        others = np.delete(moved[row, : len(latents.FITTED)], column)
-        assert moved[row, column] == pytest.approx(1, abs=0.2)
-        assert np.abs(others).max() < 0.35
