@@ -29,7 +29,8 @@ from anonyface.protection.portrayal import Portrayal, resemblance
 from anonyface.protection.thresholds import CURVE, Judged
 from anonyface.protocols import Detector, Encoder
 from anonyface.types import Face, FloatArray, ImageArray
-from anonyface.verification.encoder import DlibEncoder, SFaceEncoder, UpperFace, cosine, similarity
+from anonyface.verification.check import encoders_by_name
+from anonyface.verification.encoder import cosine, similarity
 from anonyface.verification.thresholds import EncoderName
 from benchmarks.contract import ROOT, read_photos
 from benchmarks.identification import threshold_at_far
@@ -273,14 +274,7 @@ def main() -> None:
     options = parser.parse_args()
     path = options.data / DATA.name if options.data.is_dir() else options.data
     threads: int = options.threads
-    first = DlibEncoder(threads=threads)
-    encoders: dict[EncoderName, Encoder] = {
-        "encoder": first,
-        "second-encoder": SFaceEncoder(sees="face", threads=threads),
-        "second-encoder, surroundings": SFaceEncoder(sees="surroundings", threads=threads),
-        "encoder, upper face": UpperFace(first),
-        "second-encoder, upper face": SFaceEncoder(sees="upper face", threads=threads),
-    }
+    encoders = encoders_by_name(ALIKE, threads=threads)
     found = embed(path, RetinaFace(threads=threads), encoders)
     records = {name: calibrate(found, name, path.stem) for name in encoders}
     for name, record in records.items():

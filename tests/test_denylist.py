@@ -88,9 +88,9 @@ def test_who_resembles_a_denied_person_is_not_put_on(result: AnonymizeResult, sc
 def test_whoever_makes_the_people_a_denied_one_is_refused(
     scene: Image, people: list[Image]
 ) -> None:
-    worn = PutOn(people[2])
-    reasons = [o.reason for o in Anonymizer(swapper=worn, seed=1)(scene[:, 300:]).faces]
-    assert not any("deny list" in r for r in reasons)
-    denying = Anonymizer(denylist=[people[2]], swapper=worn, seed=1)(scene[:, 300:])
-    assert [o.action for o in denying.faces] == ["redacted"] * len(reasons)
-    assert any("resembles a person on the deny list" in o.reason for o in denying.faces)
+    worn, one = PutOn(people[2]), scene[:300, 300:]
+    (face,) = Anonymizer(swapper=worn, seed=1)(one).faces
+    assert "deny list" not in face.reason
+    (face,) = Anonymizer(denylist=[people[2]], swapper=worn, seed=1)(one).faces
+    assert face.action == "redacted"
+    assert "resembles a person on the deny list" in face.reason

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from anonyface import attempts
 from anonyface.errors import FaceError
 from anonyface.identities.showing import SPOILT
 from anonyface.replacement import CLEARLY_GONE, CLOSE_CALLS, Given, Plan, Replacer
@@ -225,6 +226,19 @@ def test_the_portrait_of_a_sketch_that_passes_is_judged_again(
     assert (outcome.identity.seed, outcome.redraws) == (FINISHED + 1, 1)
     with pytest.raises(FaceError, match=r"still recognisable .* after 2 tries"):
         put_on(people[0], meshes[0], [CLOSE, LESS], finished=[STILL, STILL])
+
+
+def test_a_portrait_with_hair_that_its_sketch_hid_gives_way_to_the_next(
+    people: list[Image], meshes: list[Mesh], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "_has_strands", lambda identity: identity.seed == FINISHED)
+    outcome, swapper, _ = put_on(people[0], meshes[0], [CLOSE, LESS], finished=[LESS, CLOSE])
+    assert outcome.identity is not None
+    assert (outcome.identity.seed, outcome.redraws) == (FINISHED + 1, 1)
+    assert FINISHED not in swapper.painted
+    monkeypatch.setattr(attempts, "_has_strands", lambda identity: True)
+    with pytest.raises(FaceError, match="hair hangs into the new face, after 2 tries"):
+        put_on(people[0], meshes[0], [CLOSE, LESS], finished=[LESS, CLOSE])
 
 
 def test_if_no_portrait_passes_the_next_are_tried(people: list[Image], meshes: list[Mesh]) -> None:

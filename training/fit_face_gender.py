@@ -22,9 +22,9 @@ from tqdm import tqdm
 from anonyface.identities.face_gender import FaceGender
 from anonyface.identities.people import VIEWS, load_pool
 from anonyface.types import FloatArray
+from anonyface.verification.check import encoders_by_name
 from training.fairface import AGES, GROUPS, count, samples
 from training.manifest import WEIGHTS, record
-from training.see_pool import encoders
 
 REGULARISATION = 10.0
 PART = 256
@@ -35,10 +35,10 @@ OLD = 60.0
 
 def read_part(path: Path, rows: Sequence[int]) -> tuple[FloatArray, NDArray[np.int64]]:
     """(n, len(VIEWS), 128) embeddings and (n, 3) labels, female, age bin, group, of some rows."""
-    judges = encoders(VIEWS, threads=1)
+    judges = encoders_by_name(VIEWS, threads=1)
     views, labels = [], []
     for s in samples(path, rows):
-        views.append(np.stack([judge(s.image, s.landmarks) for judge in judges]))
+        views.append(np.stack([judge(s.image, s.landmarks) for judge in judges.values()]))
         labels.append((int(s.female), s.age, s.group))
     return np.reshape(views, (-1, len(VIEWS), 128)), np.reshape(labels, (-1, 3))
 

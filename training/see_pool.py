@@ -21,9 +21,9 @@ from anonyface.detection.retinaface import MIRROR_ORDER
 from anonyface.identities.generator import Generator
 from anonyface.identities.people import VIEWS, load_pool, portrait_face
 from anonyface.landmarks.mesh import FaceMesh, five_points
-from anonyface.protocols import Encoder
 from anonyface.types import FloatArray, ImageArray
-from anonyface.verification.encoder import DlibEncoder, SFaceEncoder, UpperFace, unit
+from anonyface.verification.check import encoders_by_name
+from anonyface.verification.encoder import unit
 from anonyface.verification.thresholds import EncoderName
 from training.manifest import WEIGHTS, record
 
@@ -31,23 +31,6 @@ SIZE: Literal[256] = 256
 LARGEST = 40
 """Largest whole number stored: finer ones would make a larger file of the same use."""
 FLIP, SHIFT = np.array([-1, 1], np.float32), np.array([SIZE - 1, 0], np.float32)
-
-
-def encoders(judges: Sequence[EncoderName], *, threads: int) -> list[Encoder]:
-    """The judges of these names.
-
-    Args:
-        judges: Their names.
-        threads: Threads for inference.
-    """
-    encoder = DlibEncoder(threads=threads)
-    known: dict[EncoderName, Encoder] = {
-        "encoder": encoder,
-        "second-encoder": SFaceEncoder(sees="face", threads=threads),
-        "second-encoder, upper face": SFaceEncoder(sees="upper face", threads=threads),
-        "encoder, upper face": UpperFace(encoder),
-    }
-    return [known[name] for name in judges]
 
 
 class Viewer:
@@ -60,7 +43,7 @@ class Viewer:
 
     def __init__(self, judges: Sequence[EncoderName] = VIEWS, *, threads: int = 1) -> None:
         self.generator, self.mesh = Generator(threads=threads), FaceMesh(threads=threads)
-        self.encoders = encoders(judges, threads=threads)
+        self.encoders = list(encoders_by_name(judges, threads=threads).values())
 
     def __call__(self, w: FloatArray) -> FloatArray:
         """(len(judges), 128) embeddings of length 1 of the portrait of a (512,) latent.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,6 +12,7 @@ from anonyface.protocols import Encoder
 from anonyface.result import Check
 from anonyface.types import Crop, FloatArray, ImageArray, Patch, Verify
 from anonyface.verification.encoder import (
+    DlibEncoder,
     SFaceEncoder,
     UpperFace,
     cosine,
@@ -212,3 +213,26 @@ def masked_judges(upper: UpperFace | None, *, threads: int = 0) -> tuple[Judge, 
         Judge("encoder, upper face", upper, "1e-2"),
         Judge("second-encoder, upper face", second, "1e-2", similarity=cosine),
     )
+
+
+def encoders_by_name(
+    names: Iterable[EncoderName], *, threads: int = 0
+) -> dict[EncoderName, Encoder]:
+    """Return the built-in encoders that thresholds are known of, as the judges use them.
+
+    Args:
+        names: Of which.
+        threads: Threads for inference, 0 for all usable cores.
+
+    Raises:
+        WeightsError: If a model is missing or corrupt.
+    """
+    first = DlibEncoder(threads=threads)
+    known: dict[EncoderName, Callable[[], Encoder]] = {
+        "encoder": lambda: first,
+        "second-encoder": lambda: SFaceEncoder(sees="face", threads=threads),
+        "second-encoder, surroundings": lambda: SFaceEncoder(sees="surroundings", threads=threads),
+        "encoder, upper face": lambda: UpperFace(first),
+        "second-encoder, upper face": lambda: SFaceEncoder(sees="upper face", threads=threads),
+    }
+    return {name: known[name]() for name in names}

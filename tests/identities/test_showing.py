@@ -15,6 +15,7 @@ from anonyface.identities.clearness import (
     hair_in_face,
     mouth_is_discoloured,
     read_bareness,
+    strands_on_cheeks,
 )
 from anonyface.identities.fit import DARK_LENSES
 from anonyface.identities.looks import (
@@ -167,6 +168,21 @@ def test_a_fringe_of_the_colour_of_skin_is_seen_by_its_strands(
     assert read_bareness(pixels, mesh).clear > CLEAR
     assert hair_in_face(pixels, mesh, female=True, age=30)
     assert not hair_in_face(pixels, mesh, female=False, age=70)  # may be wrinkles
+
+
+def test_strands_on_cheeks_are_seen_in_a_large_portrait(
+    people: list[NDArray[np.uint8]], mesh: Mesh
+) -> None:
+    clear, pixels = people[0], people[0].copy()
+    brow = int(mesh.points[np.concatenate([topo.LEFT_BROW, topo.RIGHT_BROW]), 1].max())
+    left, right = mesh.points[topo.FACE_OVAL, 0].min(), mesh.points[topo.FACE_OVAL, 0].max()
+    for x in np.linspace(left, left + 0.25 * (right - left), 8).astype(int):
+        part = pixels[brow:, x : x + 5]
+        part[:] = np.clip(part.astype(int) - 90, 0, 255).astype(np.uint8)
+    assert not strands_on_cheeks(clear, mesh, female=True, age=30)
+    assert strands_on_cheeks(pixels, mesh, female=True, age=30)
+    assert not strands_on_cheeks(pixels, mesh, female=False, age=30)  # may be a beard
+    assert not strands_on_cheeks(pixels, mesh, female=True, age=70)
 
 
 @pytest.mark.parametrize(
