@@ -66,7 +66,7 @@ def test_the_command_line_has_it_all(
     tmp_path: Path, pair: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = tmp_path / "scene.png"
-    Image.fromarray(pair).save(photo)
+    Image.fromarray(pair[:, :300]).save(photo)
     folder = tmp_path / "compared"
     arguments = [str(photo), "--region", "eyes", "--seed", "5", "--compare", str(folder)]
     assert main(arguments) == 0

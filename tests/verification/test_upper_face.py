@@ -139,8 +139,8 @@ def test_a_masked_face_that_is_left_as_it_is_gets_covered(masked: Image) -> None
     def nothing(crop: Crop, mesh: Mesh, identity: Identity, /) -> Patch:
         return Patch(crop.pixels, np.ones(crop.pixels.shape[:2], np.float32))
 
-    result = Anonymizer(seed=5, swapper=nothing)(masked)
-    assert [o.action for o in result.faces] == ["redacted"] * 4
+    result = Anonymizer(seed=5, swapper=nothing)(masked[:300])  # two of the four
+    assert [o.action for o in result.faces] == ["redacted"] * 2
 
 
 def test_signatures_compare_what_both_have() -> None:
