@@ -44,6 +44,21 @@ FFHQ = (
     "bring another generator."
 )
 
+
+def _flaw(title: str, judge: str) -> CardText:
+    """The card of a model of ``training.fit_flaws``, and what tells the flaw on a portrait."""
+    return CardText(
+        title=title,
+        licence="Apache-2.0",
+        origin="training/fit_flaws.py",
+        input="p = sigmoid(w . weight + bias), w (512,) style vector",
+        lineage=FFHQ
+        + " Fitted on portraits offered to faces of FairFace (Karkkainen & Joo, WACV 2021, "
+        f"CC BY 4.0), as {judge} them.",
+        limits="Says who is likely to be passed over; the portrait itself is looked at, too.",
+    )
+
+
 CARDS = {
     "detector": CardText(
         title="RetinaFace MobileNet-0.25: face boxes and five landmarks",
@@ -234,25 +249,13 @@ CARDS = {
         lineage=FFHQ + " Labelled by eye on generated portraits; nobody real is in it.",
         limits="Hands of grown-ups far from the mouth were seldom labelled.",
     ),
-    "hair": CardText(
-        title="Would hair hang into the face of a portrait? Told from its latent",
-        licence="Apache-2.0",
-        origin="training/fit_flaws.py",
-        input="p = sigmoid(w . weight + bias), w (512,) style vector",
-        lineage=FFHQ
-        + " Fitted on portraits offered to faces of FairFace (Karkkainen & Joo, WACV 2021, "
-        "CC BY 4.0), as anonyface.identities.clearness judges them.",
-        limits="Says who is likely to be passed over; the portrait itself is looked at, too.",
+    "hair": _flaw(
+        "Would hair hang into the face of a portrait? Told from its latent",
+        "anonyface.identities.clearness judges",
     ),
-    "light": CardText(
-        title="Would a portrait be lit in several colours? Told from its latent",
-        licence="Apache-2.0",
-        origin="training/fit_flaws.py",
-        input="p = sigmoid(w . weight + bias), w (512,) style vector",
-        lineage=FFHQ
-        + " Fitted on portraits offered to faces of FairFace (Karkkainen & Joo, WACV 2021, "
-        "CC BY 4.0), as anonyface.landmarks.skin.colour_spread measures them.",
-        limits="Says who is likely to be passed over; the portrait itself is looked at, too.",
+    "light": _flaw(
+        "Would a portrait be lit in several colours? Told from its latent",
+        "anonyface.landmarks.skin.colour_spread measures",
     ),
     "identity-axes": CardText(
         title="Directions in which a synthetic person becomes somebody else who looks as before",
