@@ -25,6 +25,7 @@ class Tried:
         patch: How it looks.
         verdict: What the judges say of it, None if it is too small to tell.
         refusal: Why it must not be put on, empty if it may.
+        faults: How badly it stands, see `anonyface.verification.standing.Standing`.
         settled: Whether it may be put on though it is recognisable.
     """
 
@@ -32,6 +33,7 @@ class Tried:
     patch: Patch
     verdict: Verdict | None
     refusal: str
+    faults: float = 0.0
     settled: bool = False
 
     @property

@@ -42,6 +42,7 @@ from anonyface.types import (
 from anonyface.verification.check import VERIFY_FACE_PX, Reading, Verdict, Verifier
 from anonyface.verification.encoder import similarity
 from anonyface.verification.signature import Signature
+from anonyface.verification.standing import STANDS_BADLY, Standing
 from anonyface.verification.thresholds import EncoderName, match_threshold
 
 CLOSE_CALLS = 3
@@ -88,6 +89,29 @@ class Given:
     placed: list[Placed] = field(default_factory=list)
 
 
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a new face is to stand, and what is known of it; the same for all who are tried there.
+
+    Attributes:
+        original: (H, W, 3) the untouched photo.
+        subject: Who stood there.
+        others: The other people in the photo, kept or not.
+        given: Who was put on in this photo so far.
+        crop: What is to be changed.
+        mesh: The original's mesh in crop coordinates.
+        known: What the judges said of the original; filled in.
+    """
+
+    original: ImageArray
+    subject: Subject
+    others: Sequence[Signature]
+    given: Given
+    crop: Crop
+    mesh: Mesh
+    known: dict[EncoderName, Reading] = field(default_factory=dict)
+
+
 class Replacer:
     """Plans and makes replacements.
 
@@ -122,6 +146,7 @@ class Replacer:
             threads=threads,
         )
         self.shows_alike = PortraitCheck(threads=threads)
+        self.standing = Standing(threads=threads)
         self.swapper = swapper or MeshSwapper()
 
     def plan(self, subjects: Sequence[Subject | FaceError], seeds: Sequence[int]) -> list[Plan]:
@@ -193,8 +218,8 @@ class Replacer:
         """
         subject = self._replaceable(plan)
         crop, mesh, window = cut_crop(out, subject.mesh)
-        known: dict[EncoderName, Reading] = {}
-        put_on = partial(self._put_on, original, subject, plan.others, crop, mesh, given, known)
+        place = Place(original, subject, plan.others, given, crop, mesh)
+        put_on = partial(self._put_on, place)
         refused: list[Tried] = []
         for one in self._who_pass(self._in_turn(plan, subject, given), put_on, refused):
             best = finished(one, put_on)
@@ -233,8 +258,9 @@ class Replacer:
     ) -> Iterator[Tried]:
         """Put one person after the other on a face, and yield those who pass.
 
-        Of the first who pass the least similar comes first. Whose portrait shows something else
-        than was asked, or who is only offered in want of others, is tried only if nobody passes.
+        Of the first who pass and stand well the least similar comes first, then of those who don't
+        stand well the least bad. Whose portrait shows something else than was asked, or who is only
+        offered in want of others, is tried only if nobody passes.
 
         Args:
             turns: Whom to try, see `in_turn`.
@@ -245,9 +271,11 @@ class Replacer:
             FaceError: If somebody can't be put on, and nobody passed before.
         """
         for number, portrayals in enumerate(turns):
+            lesser: list[Tried] = []
             most = CLOSE_CALLS if number == 0 else 1
-            while passed := self._few_who_pass(portrayals, put_on, refused, most=most):
+            while passed := self._few_who_pass(portrayals, put_on, refused, lesser, most=most):
                 yield from sorted(passed, key=lambda one: one.closeness)
+            yield from sorted(lesser, key=lambda one: one.faults)
         if self.region != "face" and refused:
             # Who asks for a part of a face gets it, recognisable or not, and told as it is.
             yield put_on(refused.pop().portrayal, settle=True)
@@ -257,53 +285,51 @@ class Replacer:
         portrayals: Iterator[Portrayal],
         put_on: PutOn,
         refused: list[Tried],
+        lesser: list[Tried],
         *,
         most: int,
     ) -> list[Tried]:
-        """Put on one after the other until ``most`` pass, or one clearly does; return these."""
+        """Put on one after the other until ``most`` pass, or one clearly does; return these.
+
+        Those who pass but don't stand well are added to ``lesser``.
+        """
         passed: list[Tried] = []
         for one in portrayals:
             try:
                 tried = put_on(one, settle=False)
             except FaceError:
-                if not passed:
+                if not passed and not lesser:
                     raise
                 break
-            (refused if tried.refusal else passed).append(tried)
+            if tried.refusal or tried.faults:
+                (refused if tried.refusal else lesser).append(tried)
+                continue
+            passed.append(tried)
             # At large faces one sees who fits less well.
-            enough = one.offer.sketch is not None or tried.closeness < CLEARLY_GONE
-            if len(passed) == most or (enough and not tried.refusal):
+            if len(passed) == most or one.offer.sketch or tried.closeness < CLEARLY_GONE:
                 break
         return passed
 
-    def _put_on(
-        self,
-        original: ImageArray,
-        subject: Subject,
-        others: Sequence[Signature],
-        crop: Crop,
-        mesh: Mesh,
-        given: Given,
-        known: dict[EncoderName, Reading],
-        portrayal: Portrayal,
-        *,
-        settle: bool,
-    ) -> Tried:
-        """Put somebody on the crop, and say what the judges think of it.
+    def _put_on(self, place: Place, portrayal: Portrayal, *, settle: bool) -> Tried:
+        """Put somebody on a face, and say what the judges think of it.
 
         With ``settle`` a new face is not refused for being recognisable: the checks tell.
 
         Raises:
             FaceError: If they can't be put on or judged.
         """
-        patch = self.swapper(crop, mesh, portrayal.identity)
-        patch = limit_to_region(patch, crop, mesh, self.region)
+        subject, crop = place.subject, place.crop
+        patch = self.swapper(crop, place.mesh, portrayal.identity)
+        patch = limit_to_region(patch, crop, place.mesh, self.region)
         patch = within(patch, subject.face, crop)
-        verdict = None
+        verdict, faults = None, 0.0
         if subject.face.size >= VERIFY_FACE_PX:
-            verdict = self.verifier(original, subject, patch, crop, known=known)
-        refusal = self._refusal(verdict, subject, others, given, settle=settle)
-        return Tried(portrayal, patch, verdict, refusal, settle)
+            verdict = self.verifier(place.original, subject, patch, crop, known=place.known)
+        refusal = self._refusal(verdict, place, settle=settle)
+        if verdict is not None and not refusal and not settle:
+            faults = self.standing(place.subject, crop, place.mesh, patch, verdict.signature.upper)
+            refusal = "the new face does not stand as the old one did" * (faults >= STANDS_BADLY)
+        return Tried(portrayal, patch, verdict, refusal, faults, settle)
 
     def _replaceable(self, plan: Plan) -> Subject:
         """Return the plan's subject if it can be replaced at all.
@@ -319,21 +345,14 @@ class Replacer:
             raise FaceError("no synthetic person fits", stage="identities", face=face)
         return plan.subject
 
-    def _refusal(
-        self,
-        verdict: Verdict | None,
-        subject: Subject,
-        others: Sequence[Signature],
-        given: Given,
-        *,
-        settle: bool,
-    ) -> str:
+    def _refusal(self, verdict: Verdict | None, place: Place, *, settle: bool) -> str:
         """Why a new face is refused, empty if it is not; see `_put_on`."""
         if verdict is None:
             return ""
         if not settle and not all(check.passed for check in verdict.checks):
             return f"still recognisable (similarity {verdict.checks[-1].after:.2f})"
-        if resembled := self._resembles(verdict.signature, subject.face.size, others, given):
+        size = place.subject.face.size
+        if resembled := self._resembles(verdict.signature, size, place.others, place.given):
             return f"the new face resembles {resembled}"
         return ""
 

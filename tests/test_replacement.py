@@ -17,6 +17,7 @@ from anonyface.result import Check, FaceOutcome
 from anonyface.types import Crop, Identity, Look, Mesh, Offer, Patch
 from anonyface.verification.check import Verdict
 from anonyface.verification.signature import Signature
+from anonyface.verification.standing import STANDS_BADLY
 
 from .test_tries import original
 
@@ -67,6 +68,17 @@ class Likes:
         return self.fault
 
 
+class Stand:
+    """Says how badly the new faces stand, by their greys."""
+
+    def __init__(self, faults: dict[int, float]) -> None:
+        self.faults = faults
+
+    def __call__(self, *args: Any) -> float:
+        patch: Patch = args[3]
+        return self.faults.get(int(np.median(patch.pixels[patch.alpha > 0.9])), 0.0)
+
+
 def put_on(
     photo: Image,
     mesh: Mesh,
@@ -78,12 +90,13 @@ def put_on(
     finished: list[float] | None = None,
     fault: float = 1.0,
     at_first: int | None = None,
+    badly: dict[int, float] | None = None,
 ) -> tuple[FaceOutcome, Paint, Given]:
     """Try people who come out so similar.
 
     ``other`` show something else than was asked, by a ``fault``, ``lesser`` are offered in want of
     others; those beyond ``at_first`` must not be looked for unless these fail. With ``finished``,
-    what is tried are sketches, and the portraits come out so similar.
+    what is tried are sketches, and the portraits come out so similar. Some stand ``badly``.
     """
     subject = original(mesh)
     swapper, given = Paint(failing or set()), Given()
@@ -102,6 +115,7 @@ def put_on(
         verifier=Say(similarities, finished or []), protected=NOBODY, swapper=swapper
     )  # type: ignore[arg-type]
     replacer.shows_alike = Likes(other or set(), fault)  # type: ignore[assignment]
+    replacer.standing = Stand(badly or {})  # type: ignore[assignment]
     offers = tuple(offer(number) for number in range(len(similarities)))
     more = iter(offers[len(offers) if at_first is None else at_first :])
     out = photo.copy()
@@ -181,6 +195,33 @@ def test_a_face_is_covered_rather_than_given_a_spoilt_portrait(
 ) -> None:
     with pytest.raises(FaceError, match="shows something else"):
         put_on(people[0], meshes[0], [GONE, GONE], other={0, 1}, fault=SPOILT)
+
+
+def test_who_stands_badly_is_put_on_only_where_nobody_else_passes(
+    people: list[Image], meshes: list[Mesh]
+) -> None:
+    def chosen(similarities: list[float], badly: dict[int, float], **more: Any) -> int:
+        outcome, _, _ = put_on(people[0], meshes[0], similarities, badly=badly, **more)
+        assert outcome.identity is not None
+        assert outcome.redraws == sum(s == STILL for s in similarities)
+        return outcome.identity.seed
+
+    assert chosen([GONE, CLOSE], {0: 0.6}) == 1
+    assert chosen([GONE, CLOSE, STILL], {0: 0.6, 1: 0.5}) == 1  # the least bad, not the least like
+    assert chosen([GONE, CLOSE], {0: 0.6}, other={1}) == 0  # before portraits of something else
+
+
+def test_a_face_is_covered_rather_than_given_one_that_stands_elsewhere(
+    people: list[Image], meshes: list[Mesh]
+) -> None:
+    with pytest.raises(FaceError, match=r"does not stand as the old one did, after 2 tries"):
+        put_on(people[0], meshes[0], [GONE, GONE], badly={0: STANDS_BADLY, 1: STANDS_BADLY + 1})
+    # In full resolution it is looked at again.
+    outcome, _, _ = put_on(
+        people[0], meshes[0], [GONE] * 2, finished=[GONE] * 2, badly={FINISHED: STANDS_BADLY}
+    )
+    assert outcome.identity is not None
+    assert outcome.identity.seed == FINISHED + 1
 
 
 def test_who_is_offered_in_want_of_others_is_put_on_only_where_nobody_else_passes(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from tqdm import tqdm
 
-from anonyface.identities.face_gender import FaceGender
+from anonyface.identities.face_gender import UPPER, FaceGender
 from anonyface.identities.people import VIEWS, load_pool
 from anonyface.types import FloatArray
 from anonyface.verification.check import encoders_by_name
@@ -70,18 +70,54 @@ def measure(said: FloatArray, truth: NDArray[np.int64]) -> dict[str, str]:
     return figures
 
 
+def eyes_alone(model: FaceGender, views: FloatArray, truth: NDArray[np.int64]) -> dict[str, str]:
+    """Accuracy of what eyes and brows tell of grown-ups held out."""
+    adult = truth[:, 1] >= ADULT_FROM
+    right = (model.of_eyes(views[:, UPPER]) > 0) == (truth[:, 0] == 1)
+    return {"accuracy of eyes and brows, grown-ups": f"{right[adult].mean():.3f}"}
+
+
 def of_the_pool(model: FaceGender) -> dict[str, str]:
     """Log odds of the grown-ups of the pool who read as women or men, hair in view."""
     people = load_pool()
-    said = model(people.views) if people.views is not None else np.zeros(len(people), np.float32)
+    views = people.views if people.views is not None else np.zeros((len(people), len(VIEWS), 128))
     female, age = people.column("p_female"), people.column("age")
     figures = {}
-    for word, those in (("women", female > 0.9), ("men", female < 0.1)):
-        for when, these in (("20-60", (age > 20) & (age <= OLD)), ("over 60", age > OLD)):
-            low, middle, high = np.percentile(said[those & these], (5, 50, 95))
-            name = f"{word} of the pool, {when}, log odds of female, 5th, 50th, 95th percentile"
-            figures[name] = f"{low:.1f}, {middle:.1f}, {high:.1f}"
+    for what, said in (("", model(views)), (", by eyes and brows", model.of_eyes(views[:, UPPER]))):
+        for word, those in (("women", female > 0.9), ("men", female < 0.1)):
+            for when, these in (("20-60", (age > 20) & (age <= OLD)), ("over 60", age > OLD)):
+                low, middle, high = np.percentile(said[those & these], (5, 50, 95))
+                name = f"{word} of the pool, {when}, log odds of female{what}"
+                figures[f"{name}, 5th, 50th, 95th percentile"] = (
+                    f"{low:.1f}, {middle:.1f}, {high:.1f}"
+                )
     return figures
+
+
+def fit(views: FloatArray, labels: NDArray[np.int64]) -> FaceGender:
+    """Fit both models to what `read` returns."""
+    whole = LogisticRegression(C=REGULARISATION, max_iter=2000)
+    whole.fit(views.reshape(len(views), -1), labels[:, 0])
+    adult = labels[:, 1] >= ADULT_FROM
+    eyes = LogisticRegression(C=REGULARISATION, max_iter=2000)
+    eyes.fit(views[adult, UPPER], labels[adult, 0])
+    return FaceGender(
+        whole.coef_[0].reshape(len(VIEWS), -1).astype(np.float32),
+        float(whole.intercept_[0]),
+        eyes.coef_[0].astype(np.float32),
+        float(eyes.intercept_[0]),
+    )
+
+
+def write(path: Path, model: FaceGender) -> None:
+    """Write what `anonyface.identities.face_gender.load_face_gender` reads."""
+    np.savez(
+        path,
+        weight=model.weight,
+        bias=np.float32(model.bias),
+        upper_weight=model.upper_weight,
+        upper_bias=np.float32(model.upper_bias),
+    )
 
 
 def main() -> None:
@@ -92,14 +128,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
     (views, labels), dev = read(args.train, args.workers), read(args.dev, args.workers)
-    fitted = LogisticRegression(C=REGULARISATION, max_iter=2000)
-    fitted.fit(views.reshape(len(views), -1), labels[:, 0])
-    weight = fitted.coef_[0].reshape(len(VIEWS), -1).astype(np.float32)
-    model = FaceGender(weight, float(fitted.intercept_[0]))
+    model = fit(views, labels)
     path = WEIGHTS / "face-gender.npz"
-    np.savez(path, weight=model.weight, bias=np.float32(model.bias))
+    write(path, model)
     figures = {"faces fitted on": str(len(views))} | measure(model(dev[0]), dev[1])
-    figures |= of_the_pool(model)
+    figures |= eyes_alone(model, *dev) | of_the_pool(model)
     record("face-gender", path, figures)
     for name, value in figures.items():
         print(f"{name}: {value}")

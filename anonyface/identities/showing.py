@@ -34,9 +34,9 @@ skin shows becomes blotches in the light."""
 LESS_SURE = 0.08
 """By how much less surely than the original somebody may read as of that gender; in a child it
 barely shows."""
-OTHER_FACIAL_HAIR, OTHER_AGE = 0.25, 2.0
+OTHER_FACIAL_HAIR, OTHER_AGE = 0.25, 1.6
 """How far apart the probabilities of a beard or moustache must lie, see `SEEMS_BEARDED`, and how
-many tolerances of age, before one sees it: 1 in 15 of those given out without a look."""
+many tolerances of age, before one sees it: of portraits looked at 1 in 8 was 9 years off."""
 SEEMS_BEARDED = 0.4
 """Probability from which on there may be a beard or moustache: grey ones are told less surely. Only
 from half on there surely is one."""

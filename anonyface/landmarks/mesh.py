@@ -84,6 +84,18 @@ class FaceMesh:
             self._of_one(image, face, [f for f in everybody if f is not face]) for face in faces
         ]
 
+    def again(self, image: ImageArray, points: FloatArray) -> FloatArray:
+        """Fit a mesh where another one lies: (468, 3) points.
+
+        Args:
+            image: (H, W, 3) RGB uint8.
+            points: (468, 3) the other one, of the same face before it was changed.
+
+        Raises:
+            FaceError: If it collapsed.
+        """
+        return self._fit(image, [_square_from_points(points)])[0].points
+
     def _of_one(self, image: ImageArray, face: Face, others: Sequence[Face]) -> Mesh:
         mesh = self._twice(image, face)
         if has_strayed(mesh, face):

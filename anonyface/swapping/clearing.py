@@ -8,7 +8,7 @@ import numpy as np
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.skin import to_lab
 from anonyface.swapping.mask import Regions, fill_polygon, smoothstep
-from anonyface.swapping.warp import CONTROL
+from anonyface.swapping.warp import PLACES
 from anonyface.types import FloatArray
 
 MARGIN = 0.03
@@ -29,7 +29,6 @@ and surely hair: a fringe of the colour of the skin. How often that is looked at
 FRINGE, FRINGED = (0.1, 0.25), 0.4
 """Shares of a forehead under such strands that are none and surely a fringe; of the difference,
 what is enough then: no wrinkles show through one."""
-_PLACES = {int(index): place for place, index in enumerate(CONTROL)}
 _EYES = (
     np.concatenate([topo.LEFT_EYE[::2], topo.LEFT_BROW[::2]]),
     np.concatenate([topo.RIGHT_EYE[::2], topo.RIGHT_BROW[::2]]),
@@ -135,7 +134,7 @@ def _smoothed(pixels: FloatArray, weight: FloatArray, width: float) -> FloatArra
 def _beside_eyes(placed: FloatArray, shape_hw: tuple[int, ...]) -> FloatArray:
     """(h, w) float32: 1 farther out than the outer corners of the eyes, on the temples."""
     left, right = (
-        placed[_PLACES[i]].astype(np.float64) for i in (topo.LEFT_EYE_OUTER, topo.RIGHT_EYE_OUTER)
+        placed[PLACES[i]].astype(np.float64) for i in (topo.LEFT_EYE_OUTER, topo.RIGHT_EYE_OUTER)
     )
     along = (right - left) / max(float((right - left) @ (right - left)), 1e-6)
     y, x = np.mgrid[: shape_hw[0], : shape_hw[1]]
@@ -147,7 +146,7 @@ def _from_features(placed: FloatArray, shape_hw: tuple[int, ...]) -> FloatArray:
     """(h, w) float32 distance from eyes, brows and nose in pixels, 0 on them."""
     features = np.zeros(shape_hw, dtype=np.uint8)
     for outline in (*_EYES, _NOSE):
-        hull = cv2.convexHull(placed[[_PLACES[int(i)] for i in outline]])[:, 0]
+        hull = cv2.convexHull(placed[[PLACES[int(i)] for i in outline]])[:, 0]
         features |= fill_polygon(np.asarray(hull, np.float32), shape_hw)
     return np.asarray(cv2.distanceTransform(255 - features, cv2.DIST_L2, 3), dtype=np.float32)
 
@@ -182,11 +181,11 @@ def _above(
     placed: FloatArray, shape_hw: tuple[int, ...], width: float, *, glasses: bool
 ) -> FloatArray:
     """(h, w) float32: 1 from the forehead down to the nose, or to the brows if glasses are worn."""
-    top, chin = (placed[_PLACES[i]].astype(np.float64) for i in (topo.FOREHEAD_TOP, topo.CHIN))
+    top, chin = (placed[PLACES[i]].astype(np.float64) for i in (topo.FOREHEAD_TOP, topo.CHIN))
     down = (chin - top) / max(float(np.hypot(*(chin - top))), 1e-6)
     y, x = np.mgrid[: shape_hw[0], : shape_hw[1]]
     depth = x * down[0] + y * down[1]
     lowest = [98, 327] if not glasses else [*topo.LEFT_BROW[:10:2], *topo.RIGHT_BROW[:10:2]]
-    levels = placed[[_PLACES[int(i)] for i in lowest]] @ down
+    levels = placed[[PLACES[int(i)] for i in lowest]] @ down
     level = levels.mean() if not glasses else levels.min()
     return smoothstep(((level - depth) / max(1.0, MARGIN * width)).astype(np.float32))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from anonyface.landmarks.iris import CORNERS, true_gap
 from anonyface.landmarks.pose import measure_expression
-from anonyface.swapping.warp import CONTROL
+from anonyface.swapping.warp import CONTROL, PLACES
 from anonyface.types import FloatArray, Mesh
 from anonyface.verification.alignment import fit_similarity
 
@@ -18,7 +18,6 @@ OPEN_EYES = 0.15
 REACH = 0.2
 """Farthest an iris is moved from where it would be without, in eye widths: what is off by more was
 found wrongly, and white of the eye that the portrait has not can't be shown."""
-_PLACES = {int(index): place for place, index in enumerate(CONTROL)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +57,7 @@ def match_gaze(target: Mesh, source: Mesh, placed: FloatArray) -> IrisPoints | N
     to_target = fit_similarity(new_mesh[CONTROL, :2], placed)
     moved = []
     for corners, old, new in zip(CORNERS, target.irises, source.irises, strict=True):
-        eye = placed[[_PLACES[c] for c in corners]].astype(np.float64)
+        eye = placed[[PLACES[c] for c in corners]].astype(np.float64)
         width = float(np.hypot(*(eye[1] - eye[0])))
         natural = _at(eye, _offset(new_mesh[list(corners), :2], new[0]))
         wanted = _at(eye, _offset(old_mesh[list(corners), :2], old[0]))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.iris import CORNERS, gap, true_gap
 from anonyface.swapping.mask import smoothstep
-from anonyface.swapping.warp import CONTROL
+from anonyface.swapping.warp import PLACES
 from anonyface.types import FloatArray, Mesh
 
 Float64s: TypeAlias = NDArray[np.float64]
@@ -46,9 +46,8 @@ ROOM = 1.7
 """How much longer than the way of the lid the skin above it must be: smoothstep is 1.5 steep."""
 MIDDLE = np.array([0.3, 0.5, 0.7])
 """Places between the corners of an eye where that is measured."""
-_PLACES = {int(index): place for place, index in enumerate(CONTROL)}
 _BROWS = tuple(
-    np.array([_PLACES[int(i)] for i in brow[::2]]) for brow in (topo.LEFT_BROW, topo.RIGHT_BROW)
+    np.array([PLACES[int(i)] for i in brow[::2]]) for brow in (topo.LEFT_BROW, topo.RIGHT_BROW)
 )
 
 
@@ -103,7 +102,7 @@ def match_lids(
     edge = np.zeros(shift.shape[:2], dtype=np.float32)
     edges = []
     for corners, brow, own, original in zip(CORNERS, _BROWS, source.lids, target.lids, strict=True):
-        there = placed[[_PLACES[c] for c in corners]]
+        there = placed[[PLACES[c] for c in corners]]
         edges.append(_carried(own, source.points[list(corners), :2], there))
         most = BELOW_RIMS if glasses else ABOVE
         _add_eye(shift, edge, edges[-1], original, placed[brow], most=most)

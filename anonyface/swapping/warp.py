@@ -26,6 +26,8 @@ _MOUTH = np.concatenate([topo.LIPS_OUTER[::2], topo.LIPS_INNER])
 _CHEEKS = np.concatenate([topo.LEFT_CHEEK[::2], topo.RIGHT_CHEEK[::2]])
 CONTROL = np.concatenate([topo.FACE_OVAL, _RAISED, _NOSE, _MOUTH, _CHEEKS])
 """Mesh points the spline goes through: every second one of the dense outlines is enough."""
+PLACES = {int(point): row for row, point in enumerate(CONTROL)}
+"""Which row of what `blend_geometry` returns is which mesh point's."""
 STIFFNESS, FIRM = 1e-3, 1e-5
 """Weight of the bending energy, in units where the face is 1 wide: for control points, which are
 noisy, and for points that must have their place."""

@@ -19,7 +19,7 @@ from anonyface.landmarks.pose import estimate_pose
 from anonyface.types import IdentityRequest, Look
 
 NONE = np.zeros((0, 128), np.float32)
-POSES = [(-25.0, 8.0), (18.0, -9.0), (5.0, 9.0), (-8.0, -8.0)]
+POSES = [(-25.0, 8.0), (18.0, -9.0), (5.0, 9.0), (-8.0, -8.0), (-20.0, -12.0)]
 
 
 @pytest.fixture(scope="module")

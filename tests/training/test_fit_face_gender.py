@@ -9,10 +9,11 @@ import pytest
 
 pytest.importorskip("torch", reason="training/ needs the extra 'train'")
 
-from anonyface.identities.face_gender import load_face_gender
+from anonyface.identities import face_gender
+from anonyface.identities.face_gender import UPPER, load_face_gender
 from anonyface.identities.people import VIEWS, load_pool
 from training.fairface import AGES, GROUPS, count
-from training.fit_face_gender import measure, of_the_pool, read_part
+from training.fit_face_gender import eyes_alone, fit, measure, of_the_pool, read_part, write
 
 
 def test_faces_are_seen_as_those_of_the_pool(labelled: Path) -> None:
@@ -45,5 +46,26 @@ def test_accuracy_is_told_of_both_sexes_and_all_groups() -> None:
 def test_the_pool_is_told_of_by_sex_and_age() -> None:
     figures = of_the_pool(load_face_gender())
     middle = {name: float(value.split(", ")[1]) for name, value in figures.items()}
-    assert len(middle) == 4
+    assert len(middle) == 8
     assert all((value > 0) == name.startswith("women") for name, value in middle.items())
+
+
+def test_the_model_that_is_fitted_is_the_one_that_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(3)
+    labels = np.stack([np.arange(400) % 2, rng.integers(0, len(AGES), 400), np.zeros(400)], axis=1)
+    views = rng.normal(size=(400, len(VIEWS), 128)).astype(np.float32)
+    views[:, UPPER, 5] += 3 * (2 * labels[:, 0] - 1)
+    model = fit(views, labels.astype(np.int64))
+    assert eyes_alone(model, views, labels.astype(np.int64)) == {
+        "accuracy of eyes and brows, grown-ups": "1.000"
+    }
+    write(tmp_path / "face-gender.npz", model)
+    file = (tmp_path / "face-gender.npz").read_bytes()
+    monkeypatch.setattr(face_gender, "read_weights", lambda _: file)
+    load_face_gender.cache_clear()
+    read = load_face_gender()
+    load_face_gender.cache_clear()
+    np.testing.assert_array_equal(read(views), model(views))
+    np.testing.assert_array_equal(read.of_eyes(views[:, UPPER]), model.of_eyes(views[:, UPPER]))
