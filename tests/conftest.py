@@ -49,6 +49,12 @@ def pair(scene: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="session")
+def one(scene: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(300, 300, 3) the first of them, where one face is enough."""
+    return np.ascontiguousarray(scene[:300, :300])
+
+
+@pytest.fixture(scope="session")
 def anonymizer() -> Anonymizer:
     """The default anonymizer with a fixed seed; loads every model once for the whole session."""
     return Anonymizer(seed=5)

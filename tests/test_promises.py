@@ -207,8 +207,8 @@ def test_the_same_seed_gives_the_same_bytes(scene: Image, result: AnonymizeResul
 def test_a_face_does_not_depend_on_the_others(
     anonymizer: Anonymizer, scene: Image, result: AnonymizeResult
 ) -> None:
-    for i, outcome in enumerate(result.faces):
-        alone = anonymizer(scene, only=[i])
+    for i in (0, 3):
+        outcome, alone = result.faces[i], anonymizer(scene, only=[i])
         assert [o.action for o in alone.faces].count("replaced") == 1
         x0, y0, x1, y1 = (int(v) for v in outcome.face.box)
         np.testing.assert_array_equal(
@@ -225,9 +225,10 @@ def test_a_batch_gives_the_same_bytes_as_single_photos(
     assert batch[0] != batch[1]
 
 
-def test_without_a_seed_every_run_gives_other_people(pair: Image) -> None:
+def test_without_a_seed_every_run_gives_other_people(one: Image) -> None:
     anonymizer = Anonymizer()
-    sources = [[o.identity.source for o in anonymizer(pair).faces if o.identity] for _ in range(2)]
+    sources = [[o.identity.source for o in anonymizer(one).faces if o.identity] for _ in range(2)]
+    assert len(sources[0]) == 1
     assert sources[0] != sources[1]
 
 
@@ -244,13 +245,13 @@ def test_import_is_inert() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_photo_needs_no_network(scene: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_photo_needs_no_network(pair: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("tried to reach the network")
 
     monkeypatch.setattr("socket.socket.connect", refuse)
     monkeypatch.setattr("socket.getaddrinfo", refuse)
-    assert len(anonyface.anonymize(scene, seed=3).faces) == 4
+    assert len(anonyface.anonymize(pair, seed=3).faces) == 2
 
 
 def test_the_public_names_are_these() -> None:
@@ -322,11 +323,11 @@ def test_types_are_read_only(result: AnonymizeResult) -> None:
 # threads and marks ------------------------------------------------------------------------------
 
 
-def test_threads_may_share_one_anonymizer(pair: Image, anonymizer: Anonymizer) -> None:
+def test_threads_may_share_one_anonymizer(one: Image, anonymizer: Anonymizer) -> None:
     shared = Anonymizer(seed=5)
     with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(shared, [pair] * 3))
-    assert {r.image.tobytes() for r in done} == {anonymizer(pair).image.tobytes()}
+        done = list(pool.map(shared, [one] * 3))
+    assert {r.image.tobytes() for r in done} == {anonymizer(one).image.tobytes()}
 
 
 @pytest.mark.parametrize("method", ["synthetic", "blur"])

@@ -193,8 +193,8 @@ def property_names(schema):
 
 
 @pytest.mark.models
-def test_reports_of_real_runs(anonymizer, result, scene):
-    for real in (result, anonymizer(scene, keep=[0]), anonymizer(np.full_like(scene, 90))):
+def test_reports_of_real_runs(anonymizer, result, pair):
+    for real in (result, anonymizer(pair, keep=[0]), anonymizer(np.full_like(pair, 90))):
         report = build_report(real, seeds=True, names=True)
         VALIDATOR.validate(report)
         VALIDATOR.validate(real.report())

@@ -121,13 +121,12 @@ def read_faults(asked: Look, seen: Look) -> Iterator[float]:
         yield 1.0
     if seen.eyewear < SHOWS_GLASSES if asked.eyewear >= WEARS else seen.eyewear > SEEMS_TO_WEAR:
         yield SPOILT
-    yield from _beyond(abs(seen.age - asked.age), OTHER_AGE * age_tolerance(asked.age), 0.5)
+    yield beyond(abs(seen.age - asked.age), OTHER_AGE * age_tolerance(asked.age), 0.5)
 
 
-def _beyond(value: float, most: float, twice: float) -> Iterator[float]:
-    """Yield how bad a value above its limit is: 0.5, and so much more at twice the limit."""
-    if value > most:
-        yield 0.5 + twice * (value / most - 1)
+def beyond(value: float, most: float, twice: float) -> float:
+    """How bad a value is: nothing up to its limit, from there 0.5, and so much more at twice it."""
+    return 0.5 + twice * (value / most - 1) if value > most else 0.0
 
 
 def _across(one: float, other: float) -> float:
@@ -164,12 +163,12 @@ def shown_faults(original: Mesh, look: Look, identity: Identity) -> Iterator[flo
         dark = are_dark(identity.pixels, portrait, float(left[0] + right[0]) / 2)
         if dark != (look.shade >= DARK_LENSES):
             yield 1.5 if dark else SPOILT  # what shows of eyes behind dark glasses is smeared
-    yield from _beyond(colour_spread(identity.pixels, portrait), MIXED_LIGHT, 2.0)
+    yield beyond(colour_spread(identity.pixels, portrait), MIXED_LIGHT, 2.0)
     female = identity.gender == "female"
     if hair_in_face(identity.pixels, portrait, female=female, age=identity.age):
         yield 1.5
     old, new = estimate_pose(original.points), estimate_pose(portrait.points)
-    yield from _beyond(max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)), MOST_TURNED, 3.0)
+    yield beyond(max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)), MOST_TURNED, 3.0)
     if min(_gaps(original), default=0.0) > OPEN and max(_gaps(portrait), default=1.0) < CLOSED:
         yield 2.0
     if is_masked(original):
@@ -177,8 +176,8 @@ def shown_faults(original: Mesh, look: Look, identity: Identity) -> Iterator[flo
     if mouth_is_discoloured(identity.pixels, portrait):
         yield 2.0
     was, shown = measure_expression(original.points), measure_expression(portrait.points)
-    yield from _beyond(abs(was.mouth_open - shown.mouth_open), MOST_OPEN, 2.0)
-    yield from _beyond(abs(was.smile - shown.smile), MOST_WIDE, 2.0)
+    yield beyond(abs(was.mouth_open - shown.mouth_open), MOST_OPEN, 2.0)
+    yield beyond(abs(was.smile - shown.smile), MOST_WIDE, 2.0)
 
 
 def _gaps(mesh: Mesh) -> list[float]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from anonyface.identities.face_gender import load_face_gender
 from anonyface.identities.fit import eyes_asked, gender_share
+from anonyface.identities.showing import beyond
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.mesh import FaceMesh
 from anonyface.landmarks.occlusion import is_masked
@@ -86,10 +87,10 @@ def moved_faults(before: FloatArray, after: FloatArray, *, masked: bool) -> Iter
         masked: Whether a mask hides the mouth, of which nothing is said then.
     """
     old, new = estimate_pose(before), estimate_pose(after)
-    yield _beyond(max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)), MOST_TURNED, 1.0)
+    yield beyond(max(abs(old.yaw - new.yaw), abs(old.pitch - new.pitch)), MOST_TURNED, 1.0)
     for part in (EYES,) if masked else (EYES, topo.LIPS_OUTER):
         off = np.linalg.norm(after[part, :2] - before[part, :2], axis=1).mean()
-        yield _beyond(float(off) / face_width(before), MOST_MOVED, 2.0)
+        yield beyond(float(off) / face_width(before), MOST_MOVED, 2.0)
 
 
 def gender_faults(look: Look, upper: FloatArray) -> Iterator[float]:
@@ -104,8 +105,3 @@ def gender_faults(look: Look, upper: FloatArray) -> Iterator[float]:
     less = eyes_asked(look, EYES_STAND) - have
     if less > 0:
         yield 0.25 + 0.5 * less
-
-
-def _beyond(value: float, most: float, twice: float) -> float:
-    """How bad a value is: nothing up to its limit, from there 0.5, and so much more at twice it."""
-    return 0.5 + twice * (value / most - 1) if value > most else 0.0

@@ -82,13 +82,12 @@ def test_strict_asks_once_more(pair: Image) -> None:
             assert "still recognisable" in outcome.reason
 
 
-def test_a_new_face_must_not_be_a_protected_person(scene: Image, people: list[Image]) -> None:
-    anonymizer = Anonymizer(protect=[people[2]], swapper=PutOn(people[2]), seed=1)
-    result = anonymizer(scene, only=[0, 1, 2, 3])
-    reasons = [o.reason for o in result.faces if o.action == "redacted"]
-    assert len(reasons) == 3, reasons
+def test_a_new_face_must_not_be_a_protected_person(pair: Image, people: list[Image]) -> None:
+    result = Anonymizer(protect=[people[2]], swapper=PutOn(people[2]), seed=1)(pair)
+    assert [o.action for o in result.faces] == ["redacted"] * 2
     # One of them may look too much like the protected person to begin with.
-    assert sum("resembles a protected person" in r for r in reasons) >= 2, reasons
+    reasons = [o.reason for o in result.faces]
+    assert any("resembles a protected person" in r for r in reasons), reasons
 
 
 def test_two_new_faces_must_not_be_one_person(scene: Image, people: list[Image]) -> None:
