@@ -327,8 +327,9 @@ class Replacer:
             verdict = self.verifier(place.original, subject, patch, crop, known=place.known)
         refusal = self._refusal(verdict, place, settle=settle)
         if verdict is not None and not refusal and not settle:
-            faults = self.standing(place.subject, crop, place.mesh, patch, verdict.signature.upper)
-            refusal = "the new face does not stand as the old one did" * (faults >= STANDS_BADLY)
+            faults = self.standing(subject, crop, place.mesh, patch, verdict.signature.upper)
+            if faults >= STANDS_BADLY:
+                refusal = "the new face does not stand as the old one did"
         return Tried(portrayal, patch, verdict, refusal, faults, settle)
 
     def _replaceable(self, plan: Plan) -> Subject:
