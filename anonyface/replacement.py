@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import islice
@@ -100,6 +100,7 @@ class Place:
         given: Who was put on in this photo so far.
         crop: What is to be changed.
         mesh: The original's mesh in crop coordinates.
+        before: Gives what `Standing.before` says of the original, asked for once.
         known: What the judges said of the original; filled in.
     """
 
@@ -109,6 +110,7 @@ class Place:
     given: Given
     crop: Crop
     mesh: Mesh
+    before: Callable[[], FloatArray]
     known: dict[EncoderName, Reading] = field(default_factory=dict)
 
 
@@ -218,7 +220,8 @@ class Replacer:
         """
         subject = self._replaceable(plan)
         crop, mesh, window = cut_crop(out, subject.mesh)
-        place = Place(original, subject, plan.others, given, crop, mesh)
+        before = cache(partial(self.standing.before, crop, mesh))
+        place = Place(original, subject, plan.others, given, crop, mesh, before)
         put_on = partial(self._put_on, place)
         refused: list[Tried] = []
         for one in self._who_pass(self._in_turn(plan, subject, given), put_on, refused):
@@ -327,7 +330,8 @@ class Replacer:
             verdict = self.verifier(place.original, subject, patch, crop, known=place.known)
         refusal = self._refusal(verdict, place, settle=settle)
         if verdict is not None and not refusal and not settle:
-            faults = self.standing(subject, crop, place.mesh, patch, verdict.signature.upper)
+            upper = verdict.signature.upper
+            faults = self.standing(place.before(), subject, crop, place.mesh, patch, upper)
             if faults >= STANDS_BADLY:
                 refusal = "the new face does not stand as the old one did"
         return Tried(portrayal, patch, verdict, refusal, faults, settle)

@@ -74,8 +74,11 @@ class Stand:
     def __init__(self, faults: dict[int, float]) -> None:
         self.faults = faults
 
+    def before(self, crop: Crop, mesh: Mesh) -> NDArray[np.float32]:
+        return mesh.points
+
     def __call__(self, *args: Any) -> float:
-        patch: Patch = args[3]
+        patch: Patch = args[4]
         return self.faults.get(int(np.median(patch.pixels[patch.alpha > 0.9])), 0.0)
 
 

@@ -196,7 +196,8 @@ CARDS = {
         licence="Apache-2.0",
         origin="training/fit_face_gender.py",
         input="npz: weight (3,128), bias of a logistic regression on the embeddings of "
-        "anonyface.identities.people.VIEWS, log odds of female",
+        "anonyface.identities.people.VIEWS, log odds of female; upper_weight (128), upper_bias of one on "
+        "the second of them alone",
         lineage="Fitted on FairFace (Karkkainen & Joo, WACV 2021, CC BY 4.0): photos from YFCC-100M with labels "
         "by crowd workers, binary gender as it reads. Held against synthetic people only.",
         limits="Less sure than with hair, above all of children. What it asks for are faces that read clearly "

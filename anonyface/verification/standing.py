@@ -51,12 +51,33 @@ class Standing:
         self._mesh = FaceMesh(threads=threads)
         self._upper = UpperFace(DlibEncoder(threads=threads))
 
+    def before(self, crop: Crop, mesh: Mesh) -> FloatArray:
+        """(468, 3) mesh of the original in crop coordinates, fitted as those of new faces are.
+
+        Not the steadier mesh it was bent by: so the square makes no difference.
+
+        Args:
+            crop: The original face and its surroundings.
+            mesh: Its mesh in crop coordinates.
+
+        Raises:
+            FaceError: If the mesh collapsed.
+        """
+        return self._mesh.again(crop.pixels, mesh.points)
+
     def __call__(
-        self, subject: Subject, crop: Crop, mesh: Mesh, patch: Patch, upper: FloatArray | None
+        self,
+        before: FloatArray,
+        subject: Subject,
+        crop: Crop,
+        mesh: Mesh,
+        patch: Patch,
+        upper: FloatArray | None,
     ) -> float:
         """How badly a new face stands: 0 well, from `STANDS_BADLY` on it is not to be seen.
 
         Args:
+            before: What `before` says of the original.
             subject: The original face.
             crop: It and its surroundings.
             mesh: Its mesh in crop coordinates, with what lies in front of it.
@@ -65,10 +86,8 @@ class Standing:
                 asked yet.
 
         Raises:
-            FaceError: If the new face can't be aligned.
+            FaceError: If the new face can't be aligned, or its mesh collapsed.
         """
-        # Fitted as the new one is, not as the steadier mesh was: so the squares make no difference.
-        before = self._mesh.again(crop.pixels, mesh.points)
         after = self._mesh.again(patch.pixels, mesh.points)
         total = sum(moved_faults(before, after, masked=is_masked(mesh)))
         if gender_share(subject.look):

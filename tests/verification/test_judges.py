@@ -17,6 +17,7 @@ from anonyface.swapping.crop import cut_crop
 from anonyface.types import Crop, Face, Patch
 from anonyface.verification.check import Reading, Verifier, built_in_judges
 from anonyface.verification.encoder import DlibEncoder, SFaceEncoder, cosine
+from anonyface.verification.standing import Standing
 from anonyface.verification.thresholds import EncoderName, match_threshold
 
 from ..fakes import PutOn
@@ -90,10 +91,12 @@ def test_a_new_face_must_not_be_a_protected_person(pair: Image, people: list[Ima
     assert any("resembles a protected person" in r for r in reasons), reasons
 
 
-def test_two_new_faces_must_not_be_one_person(scene: Image, people: list[Image]) -> None:
+def test_two_new_faces_must_not_be_one_person(
+    scene: Image, people: list[Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
     stranger = people[3]  # like neither of the two
     anonymizer = Anonymizer(swapper=PutOn(stranger), seed=1)
-    anonymizer._replace.standing = lambda *_: 0.0  # type: ignore[assignment]  # laid on, not bent
+    monkeypatch.setattr(Standing, "__call__", lambda *_: 0.0)  # it is laid on, not bent
     result = anonymizer(scene[:, :300])  # two of the four
     assert len(result.faces) == 2
     assert sorted(o.action for o in result.faces) == ["redacted", "replaced"]

@@ -111,10 +111,11 @@ def test_a_photo_that_stays_as_it_is_stands_well_and_a_torn_one_does_not(
     crop = Crop(people[0], np.eye(2, 3))
     weight = np.ones(people[0].shape[:2], np.float32)
     standing = Standing(threads=1)
-    assert standing(subject, crop, meshes[0], Patch(people[0], weight), None) == 0
+    before = standing.before(crop, meshes[0])
+    assert standing(before, subject, crop, meshes[0], Patch(people[0], weight), None) == 0
     down = np.roll(people[0], round(0.15 * face_width(meshes[0].points)), axis=0)
-    assert standing(subject, crop, meshes[0], Patch(down, weight), None) > STANDS_BADLY
+    assert standing(before, subject, crop, meshes[0], Patch(down, weight), None) > STANDS_BADLY
     # The same face, asked to be of the gender that its eyes surely are not.
     seen = load_face_gender().of_eyes(standing._upper(people[0], points)[None])[0]
     other = replace(subject, look=MAN if seen > 0 else WOMAN)
-    assert standing(other, crop, meshes[0], Patch(people[0], weight), None) > 0
+    assert standing(before, other, crop, meshes[0], Patch(people[0], weight), None) > 0
