@@ -18,6 +18,8 @@ LOCK, SOFT = 0.05, 0.012
 left alone and how soft the edge there is, in face widths."""
 RIM = 0.018
 """How far beyond what is told from skin its edge is taken for it, too, in face widths."""
+FADE = 0.025
+"""How far what is changed fades out over brows and eyes, in face widths."""
 NEAR, FAR, FAR_WEIGHT = 0.05, 0.2, 0.02
 """Smoothness of what the hair is filled with, in face widths: of the skin beside it, and where none
 is near, of all around."""
@@ -79,8 +81,8 @@ def clear_hair(
     shown = np.asarray(cv2.resize(filling, shape, interpolation=cv2.INTER_LINEAR), np.float32)
     bare = skin * (_darker(new, shown) < np.mean(STRANDS))
     hair = np.maximum(hair, _up_to_features(hair, bare, away * high * outer, zone, width))
-    filled = new + (shown - new) * hair[..., None]
-    return np.asarray(filled, dtype=np.float32), np.maximum(skin, hair).astype(np.float32)
+    filled = _let_fade(new, shown, hair, high * (regions.edge > 0), width)
+    return filled, np.maximum(skin, hair).astype(np.float32)
 
 
 def _strands(
@@ -106,6 +108,32 @@ def _strands(
         strands = above * cv2.dilate(smoothstep((darker - low) / (high - low)), np.ones((3, 3)))
         filling = _smoothed(pixels, weight * (1 - strands), width)
     return np.asarray(strands, dtype=np.float32), filling
+
+
+def _let_fade(
+    new: FloatArray, shown: FloatArray, hair: FloatArray, where: FloatArray, width: float
+) -> FloatArray:
+    """Put skin in place of hair, and let what it changes fade out over brows and eyes beside it.
+
+    The edge between what is hair and what is a brow is never told to the pixel, and skin in the
+    shade of hair passes for hair: without, jagged dark ends are left.
+
+    Args:
+        new: (h, w, 3) float32 RGB 0-255.
+        shown: (h, w, 3) float32 RGB 0-255, the skin that is put there.
+        hair: (h, w) float32 in [0, 1].
+        where: (h, w) float32 in [0, 1]: where something may change beside it.
+        width: Face width in pixels.
+    """
+    change = (shown - new) * hair[..., None]
+    sigma = max(0.5, FADE * width)
+    near = np.asarray(cv2.GaussianBlur(hair, (0, 0), sigma))
+    beside = cv2.GaussianBlur(change, (0, 0), sigma) / np.maximum(near, 1e-3)[..., None]
+    weight = np.minimum(1, 2 * near) * (1 - hair) * where
+    filled = new + change
+    # Nothing comes out lighter or darker than the skin that is put beside it, if it was not.
+    low, high = np.minimum(filled, shown), np.maximum(filled, shown)
+    return np.asarray(np.clip(filled + beside * weight[..., None], low, high), dtype=np.float32)
 
 
 def _darker(pixels: FloatArray, skin: FloatArray) -> FloatArray:

@@ -34,6 +34,7 @@ from anonyface.swapping.tone import (
     limit_casts,
     limit_colours,
     limit_highlights,
+    limit_shadows,
     match_cheeks,
     match_contrast,
     match_rim,
@@ -163,6 +164,7 @@ class MeshSwapper:
         here = cheeks(points, (height, width)) * shown * both
         lit = match_cheeks(lit, old, here, regions, size)
         lit = limit_highlights(lit, old, alone * inside, regions.bare)
+        lit = limit_shadows(lit, old, regions.core * regions.soft * (1 - hidden), regions)
         lit = limit_casts(lit, old_model.centre, regions.bare, new_lab, new_model.centre)
         if tint is None:
             lit = match_lips(lit, old, 1 - hidden, points, placed, size)

@@ -11,7 +11,7 @@ from anonyface.swapping.mask import fill_polygon
 from anonyface.swapping.warp import PLACES
 from anonyface.types import FloatArray
 
-MOST = np.array([[-12, -15, -12], [8, 20, 12]], np.float32)
+MOST = np.array([[-8, -10, -6], [6, 20, 8]], np.float32)
 """The most that lips may be changed, down and up, L*a*b* units: beyond, a moustache or a shadow
 lies on one of the two."""
 FEWEST_PX, SEEN_FROM = 12, 0.6

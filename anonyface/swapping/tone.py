@@ -32,9 +32,14 @@ FEWEST_CHEEK_PX, CHEEK_LIMITS, CHEEK_RAMP = 8.0, (0.8, 1.2), 0.2
 which the change sets in, in face widths."""
 BRIGHTEST_PERCENT, HEADROOM, OVERSHOOT = 98.0, 1.05, 0.25
 """Highlights above 1.05 times this percentile of the old skin keep a quarter of the excess."""
+DARKEST_PERCENT, FOOTROOM = 1.5, 0.9
+"""Darker than 0.9 times this percentile of the old features is brought three quarters nearer."""
 GREY_TINT, MAX_CAST, OWN_COLOUR = 0.35, 14.0, 0.7
 """Tint of grey things as a share of the skin's, how far they may stray, L*a*b* units, and how much
 of its colour in the portrait tongue and gums keep."""
+COLDER = 3.0
+"""How much greener or bluer than grey things in that light they may be, L*a*b* units, unless they
+are in the portrait: teeth turned green, lenses blue."""
 BLOTCHES = 0.5
 """Spread of the skin's colour, a*b* units, that is nothing."""
 DARK = 0.7
@@ -228,6 +233,32 @@ def limit_highlights(
     return np.asarray(new * factor[..., None], dtype=np.float32)
 
 
+def limit_shadows(
+    new: FloatArray, old: FloatArray, features: FloatArray, regions: Regions
+) -> FloatArray:
+    """Hold eyes and brows of the new face above the darkest of the old one's.
+
+    Light that hardens a portrait, and brightens it, makes holes of its eyes.
+
+    Args:
+        new: (h, w, 3) float32 RGB 0-255.
+        old: (h, w, 3) float32 RGB 0-255.
+        features: (h, w) float32 weight of the original's features that are in view.
+        regions: Masks of the crop.
+
+    Returns:
+        (h, w, 3) float32 RGB 0-255.
+    """
+    luma = _luma(old)[features > 0.5]
+    if luma.size < 16:
+        return new
+    limit = float(np.percentile(luma, DARKEST_PERCENT)) * FOOTROOM
+    have = _luma(new)
+    under = np.maximum(limit - have, 0) * regions.core
+    lighter = (have + (1 - OVERSHOOT) * under) / np.maximum(have, 1)
+    return np.asarray(new + new * (lighter - 1)[..., None], dtype=np.float32)
+
+
 def limit_casts(
     new: FloatArray,
     skin_lab: FloatArray,
@@ -264,9 +295,10 @@ def limit_casts(
     red = smoothstep(np.asarray(strength / MAX_CAST - 1, dtype=np.float32)) * (1 - bare)
     duller = min(1.0, float(np.hypot(*skin_lab[1:]) / max(np.hypot(*portrait_skin[1:]), 1.0)))
     limited += (own * np.float32(OWN_COLOUR * duller) - limited) * red[..., None]
+    limited = np.maximum(limited, np.minimum(own, -COLDER))
     lab[..., 1:] = grey + limited + (off - limited) * free[..., None]
     changed = np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), dtype=np.float32) * 255
-    touched = (free < 1) & ((length > MAX_CAST) | (red > 0))
+    touched = (free < 1) & (np.abs(limited - off).max(axis=2) > 0)
     return np.where(touched[..., None], changed, new).astype(np.float32)
 
 

@@ -31,7 +31,7 @@ was, and nearly half of those above a mask, most of these with brows so low that
 MOST_MOVED = 0.04
 """How far eyes or mouth may lie from those of the original, face widths: 1 in 26 bare faces. Of the
 40 eyes that lay farthest every second pair was torn or on somebody else."""
-EYES_STAND = {True: 3.0, False: 1.0}
+EYES_STAND = {True: 3.0, False: 0.0}
 """Log odds with which eyes and brows of a woman, and of a man, are to read as theirs at least; see
 `anonyface.identities.fit.EYES_READ`."""
 EYES = np.concatenate([topo.LEFT_EYE, topo.RIGHT_EYE])

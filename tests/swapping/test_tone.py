@@ -10,8 +10,19 @@ from numpy.typing import NDArray
 from anonyface.landmarks import topology as topo
 from anonyface.landmarks.skin import to_lab
 from anonyface.swapping.engine import MeshSwapper
+from anonyface.swapping.mask import Regions
 from anonyface.swapping.resolution import mix
-from anonyface.swapping.tone import limit_casts, limit_colours, match_contrast, match_rim
+from anonyface.swapping.tone import (
+    COLDER,
+    FOOTROOM,
+    GREY_TINT,
+    OVERSHOOT,
+    limit_casts,
+    limit_colours,
+    limit_shadows,
+    match_contrast,
+    match_rim,
+)
 from anonyface.types import FloatArray, Identity, Mesh
 from benchmarks.utility_measures import edge_ring, gradient_energy
 
@@ -58,6 +69,40 @@ def test_a_tongue_stays_red_and_teeth_do_not_take_a_colour() -> None:
     assert chroma(kept) > 0.6 * chroma(tongue)
     white = limit_casts(cyan, SKIN, opening, to_lab(teeth), SKIN)
     assert chroma(white) < 0.6 * chroma(cyan)
+
+
+def test_teeth_turn_no_colder_than_grey_but_blue_eyes_stay_blue() -> None:
+    opening = np.zeros((4, 4), np.float32)
+    greenish, teeth, blue = rgb(165, 185, 180), rgb(215, 205, 195), rgb(90, 110, 150)
+    white, iris = (
+        to_lab(limit_casts(new, SKIN, opening, to_lab(portrait), SKIN))[0, 0]
+        for new, portrait in ((greenish, teeth), (blue, blue))
+    )
+    grey = GREY_TINT * SKIN[1:]
+    assert to_lab(greenish)[0, 0, 1] < grey[0] - 10
+    assert (white[1:] >= grey - COLDER - 1).all()  # the portrait's own are as cold
+    assert iris[2] < -8
+
+
+def features(darkest: float) -> FloatArray:
+    """Skin, and on it what is dark: brows and eyes."""
+    out = np.full((SIDE, SIDE, 3), 180, np.float32)
+    out[50:60, 30:90] = darkest
+    return out
+
+
+@pytest.mark.parametrize("darkest", [60.0, 20.0])
+def test_eyes_are_no_holes_in_a_photo_without_black(darkest: float) -> None:
+    core, none = disc(50), np.zeros((SIDE, SIDE), np.float32)
+    regions = Regions(edge=none, soft=core, core=core, band=1 - core, bare=none)
+    out = limit_shadows(features(darkest), features(60), core, regions)
+    limit = FOOTROOM * 60
+    np.testing.assert_array_equal(out[core == 0], features(darkest)[core == 0])
+    if darkest > limit:
+        np.testing.assert_allclose(out, features(darkest), atol=1e-3)
+    else:
+        wanted = darkest + (1 - OVERSHOOT) * (limit - darkest)
+        assert out[55, 60].mean() == pytest.approx(wanted, abs=0.5)
 
 
 def test_in_a_black_and_white_photo_a_tongue_is_grey() -> None:
