@@ -15,7 +15,7 @@ from anonyface.landmarks.skin import fit_bare_skin, fit_skin, to_lab
 from anonyface.swapping.clearing import clear_hair
 from anonyface.swapping.gaze import match_gaze
 from anonyface.swapping.lids import match_lids
-from anonyface.swapping.lips import match_lips
+from anonyface.swapping.lips import inside_mouth, match_lips
 from anonyface.swapping.mask import (
     Regions,
     build_regions,
@@ -165,7 +165,8 @@ class MeshSwapper:
         lit = match_cheeks(lit, old, here, regions, size)
         lit = limit_highlights(lit, old, alone * inside, regions.bare)
         lit = limit_shadows(lit, old, regions.core * regions.soft * (1 - hidden), regions)
-        lit = limit_casts(lit, old_model.centre, regions.bare, new_lab, new_model.centre)
+        mouth = inside_mouth(placed, (height, width))
+        lit = limit_casts(lit, old_model.centre, regions.bare, new_lab, new_model.centre, mouth)
         if tint is None:
             lit = match_lips(lit, old, 1 - hidden, points, placed, size)
         # What lies in front has edges of its own.

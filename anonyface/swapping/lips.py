@@ -62,6 +62,16 @@ def match_lips(
     return np.asarray(new + (changed - np.clip(new, 0, 255)) * weight, dtype=np.float32)
 
 
+def inside_mouth(placed: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """(h, w) float32: 1 between the new face's lips, 0 elsewhere.
+
+    Args:
+        placed: (len(CONTROL), 2) where the new face's control points lie.
+        shape: Height and width of the crop.
+    """
+    return np.asarray(fill_polygon(placed[_INNER], shape) > 0, dtype=np.float32)
+
+
 def _between(outer: FloatArray, inner: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """(h, w) float32: 1 between two outlines, 0 elsewhere."""
     ring = (fill_polygon(outer, shape) > 0) & (fill_polygon(inner, shape) == 0)

@@ -37,9 +37,10 @@ DARKEST_PERCENT, FOOTROOM = 1.5, 0.9
 GREY_TINT, MAX_CAST, OWN_COLOUR = 0.35, 14.0, 0.7
 """Tint of grey things as a share of the skin's, how far they may stray, L*a*b* units, and how much
 of its colour in the portrait tongue and gums keep."""
-COLDER = 3.0
+COLDER, YELLOWER = 3.0, 5.0
 """How much greener or bluer than grey things in that light they may be, L*a*b* units, unless they
-are in the portrait: teeth turned green, lenses blue."""
+are in the portrait: teeth turned green, lenses blue. And how much more yellow than red what is
+inside a mouth, where the generator's are green, olive or purple now and then."""
 BLOTCHES = 0.5
 """Spread of the skin's colour, a*b* units, that is nothing."""
 DARK = 0.7
@@ -265,6 +266,7 @@ def limit_casts(
     bare: FloatArray,
     portrait_lab: FloatArray,
     portrait_skin: FloatArray,
+    mouth: FloatArray,
 ) -> FloatArray:
     """Keep teeth, the white of the eye and hair from taking a colour no light would give them.
 
@@ -279,13 +281,14 @@ def limit_casts(
             than skin, the limit holds.
         portrait_lab: (h, w, 3) float32 L*a*b* of the warped portrait.
         portrait_skin: (3,) L*a*b* of its skin.
+        mouth: (h, w) float32, 1 inside the mouth of the new face.
 
     Returns:
         (h, w, 3) float32 RGB 0-255.
     """
     lab = cv2.cvtColor(np.clip(new, 0, 255) / np.float32(255), cv2.COLOR_RGB2LAB)
     dark = np.clip((DARK * skin_lab[0] - lab[..., 0]) / (0.15 * skin_lab[0]), 0, 1)
-    free = bare * (1 - dark)
+    free = bare * (1 - dark) * (1 - mouth)
     grey = GREY_TINT * skin_lab[1:]
     off = lab[..., 1:] - grey
     length = np.maximum(np.hypot(off[..., 0], off[..., 1]), 1e-3)
@@ -295,11 +298,30 @@ def limit_casts(
     red = smoothstep(np.asarray(strength / MAX_CAST - 1, dtype=np.float32)) * (1 - bare)
     duller = min(1.0, float(np.hypot(*skin_lab[1:]) / max(np.hypot(*portrait_skin[1:]), 1.0)))
     limited += (own * np.float32(OWN_COLOUR * duller) - limited) * red[..., None]
-    limited = np.maximum(limited, np.minimum(own, -COLDER))
+    limited = _natural(limited + grey, grey, portrait_lab[..., 1:], mouth) - grey
     lab[..., 1:] = grey + limited + (off - limited) * free[..., None]
     changed = np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), dtype=np.float32) * 255
     touched = (free < 1) & (np.abs(limited - off).max(axis=2) > 0)
     return np.where(touched[..., None], changed, new).astype(np.float32)
+
+
+def _natural(
+    colour: FloatArray, grey: FloatArray, portrait: FloatArray, mouth: FloatArray
+) -> FloatArray:
+    """Colour that eyes, hair and the inside of a mouth can have, (h, w, 2) a*b*.
+
+    Args:
+        colour: (h, w, 2) a*b* they would get.
+        grey: (2,) a*b* of grey things; only what is so in the portrait is much colder.
+        portrait: (h, w, 2) a*b* they have in the portrait.
+        mouth: (h, w) float32, 1 inside a mouth: what is green there is not believed, nor what is
+            much more yellow than red.
+    """
+    out = np.maximum(colour, np.minimum(portrait, grey - COLDER))
+    red = np.maximum(colour[..., 0], grey[0])
+    yellow = np.clip(colour[..., 1], grey[1] - COLDER, red + YELLOWER)
+    inside = mouth[..., None] > 0
+    return np.where(inside, np.stack([red, yellow], axis=-1), out).astype(np.float32)
 
 
 def _spread(values: FloatArray, weight: FloatArray, sigma: float) -> tuple[FloatArray, float]:

@@ -17,6 +17,7 @@ from anonyface.swapping.tone import (
     FOOTROOM,
     GREY_TINT,
     OVERSHOOT,
+    YELLOWER,
     limit_casts,
     limit_colours,
     limit_shadows,
@@ -65,23 +66,35 @@ def chroma(image: FloatArray) -> float:
 def test_a_tongue_stays_red_and_teeth_do_not_take_a_colour() -> None:
     opening = np.zeros((4, 4), np.float32)
     tongue, teeth, cyan = rgb(150, 70, 70), rgb(215, 205, 195), rgb(120, 230, 235)
-    kept = limit_casts(tongue, SKIN, opening, to_lab(tongue), SKIN)
+    kept = limit_casts(tongue, SKIN, opening, to_lab(tongue), SKIN, 1 - opening)
     assert chroma(kept) > 0.6 * chroma(tongue)
-    white = limit_casts(cyan, SKIN, opening, to_lab(teeth), SKIN)
+    white = limit_casts(cyan, SKIN, opening, to_lab(teeth), SKIN, 1 - opening)
     assert chroma(white) < 0.6 * chroma(cyan)
 
 
-def test_teeth_turn_no_colder_than_grey_but_blue_eyes_stay_blue() -> None:
-    opening = np.zeros((4, 4), np.float32)
-    greenish, teeth, blue = rgb(165, 185, 180), rgb(215, 205, 195), rgb(90, 110, 150)
-    white, iris = (
-        to_lab(limit_casts(new, SKIN, opening, to_lab(portrait), SKIN))[0, 0]
-        for new, portrait in ((greenish, teeth), (blue, blue))
+def test_what_is_grey_turns_no_colder_than_grey_but_blue_eyes_stay_blue() -> None:
+    eye = np.zeros((4, 4), np.float32)
+    greenish, white, blue = rgb(165, 185, 180), rgb(225, 200, 185), rgb(90, 110, 150)
+    around, iris = (
+        to_lab(limit_casts(new, SKIN, eye, to_lab(portrait), SKIN, eye))[0, 0]
+        for new, portrait in ((greenish, white), (blue, blue))
     )
     grey = GREY_TINT * SKIN[1:]
     assert to_lab(greenish)[0, 0, 1] < grey[0] - 10
-    assert (white[1:] >= grey - COLDER - 1).all()  # the portrait's own are as cold
+    assert (around[1:] >= grey - COLDER - 0.5).all()  # Lab there and back
     assert iris[2] < -8
+
+
+@pytest.mark.parametrize("colour", [(40, 150, 40), (120, 115, 60), (110, 90, 190)])
+def test_teeth_that_are_green_olive_or_purple_in_the_portrait_are_not(
+    colour: tuple[int, int, int],
+) -> None:
+    mouth = np.ones((4, 4), np.float32)
+    teeth = rgb(*colour)
+    seen = to_lab(limit_casts(teeth, SKIN, mouth, to_lab(teeth), SKIN, mouth))[0, 0, 1:]
+    grey = GREY_TINT * SKIN[1:]
+    assert grey[0] - 0.5 <= seen[0]
+    assert grey[1] - COLDER - 0.5 <= seen[1] <= seen[0] + YELLOWER + 0.5
 
 
 def features(darkest: float) -> FloatArray:
@@ -107,13 +120,15 @@ def test_eyes_are_no_holes_in_a_photo_without_black(darkest: float) -> None:
 
 def test_in_a_black_and_white_photo_a_tongue_is_grey() -> None:
     tongue = rgb(150, 70, 70)
-    grey = limit_casts(tongue, GREY_SKIN, np.zeros((4, 4), np.float32), to_lab(tongue), SKIN)
+    mouth = np.ones((4, 4), np.float32)
+    grey = limit_casts(tongue, GREY_SKIN, 1 - mouth, to_lab(tongue), SKIN, mouth)
     assert chroma(grey) < 16
 
 
 def test_skin_keeps_its_colour() -> None:
     red = rgb(220, 120, 110)
-    out = limit_casts(red, SKIN, np.ones((4, 4), np.float32), to_lab(red), SKIN)
+    bare = np.ones((4, 4), np.float32)
+    out = limit_casts(red, SKIN, bare, to_lab(red), SKIN, 1 - bare)
     np.testing.assert_array_equal(out, red)
 
 
