@@ -15,6 +15,12 @@ from anonyface.landmarks.skin import fit_bare_skin, fit_skin, to_lab
 from anonyface.swapping.clearing import clear_hair
 from anonyface.swapping.gaze import match_gaze
 from anonyface.swapping.lids import match_lids
+from anonyface.swapping.limits import (
+    limit_casts,
+    limit_colours,
+    limit_highlights,
+    limit_shadows,
+)
 from anonyface.swapping.lips import inside_mouth, match_lips
 from anonyface.swapping.mask import (
     Regions,
@@ -31,10 +37,6 @@ from anonyface.swapping.resolution import swap_at_work_size
 from anonyface.swapping.texture import match_texture
 from anonyface.swapping.tint import find_tint, grey
 from anonyface.swapping.tone import (
-    limit_casts,
-    limit_colours,
-    limit_highlights,
-    limit_shadows,
     match_cheeks,
     match_contrast,
     match_rim,

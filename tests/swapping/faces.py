@@ -7,7 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonyface.swapping.mask import build_regions
-from anonyface.types import Crop, Mesh, Patch
+from anonyface.types import Crop, FloatArray, Mesh, Patch
+
+SIDE = 120
+"""Side of the pictures drawn here, pixels."""
+
+
+def disc(radius: float) -> FloatArray:
+    """(SIDE, SIDE) float32: 1 within so many pixels of the centre."""
+    y, x = np.mgrid[:SIDE, :SIDE] - SIDE / 2
+    return np.asarray(np.hypot(x, y) < radius, np.float32)
 
 
 def piece(
