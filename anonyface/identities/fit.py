@@ -48,14 +48,11 @@ CLEARLY_READS, READS_TOLERANCE = 4.5, 0.5
 original surely does, and the unit of what is less. They are predicted, to 1.2: of 50 portraits put
 on women of lfw-dev before that was asked 24 read from 3 on, whom a judge all took for women, and 26
 below, of whom it took 10 for men."""
-EYES_READ, EYES_TOLERANCE = {True: 5.5, False: 0.0}, 0.7
+EYES_READ, EYES_TOLERANCE = {True: 5.5, False: 0.0}, 0.45
 """The same of what eyes and brows tell of women and of men. Of 387 women of lfw-dev, put on without
 that being asked, a judge took 33 % of the fifth that read least so for men, and 1 % of the upper
-two fifths; of the pool's women four in five read as less than is asked. A man's need only not read
-as a woman's: more gave all men heavy brows."""
-OLD_FROM, OF_THE_OLD = (50.0, 70.0), 0.6
-"""Years from which on less of that is asked, and the share from the last on: of women of the pool
-over 60 eyes and brows read half as surely as of younger ones, of men as surely."""
+two fifths; of the pool's women four in five read as less than is asked, of those over 60 nearly
+all. A man's need only not read as a woman's: more gave all men heavy brows."""
 BARELY_BELOW, SURELY_FROM = 6.0, 24.0
 """Years up to which nothing of that is asked, and from which on all of it."""
 CHILD_AGE = 17.0
@@ -188,12 +185,10 @@ def eyes_asked(look: Look, sure: Mapping[bool, float]) -> float:
 
     Args:
         look: What was read off the original.
-        sure: The same where it surely is a woman (True) or a man (False) of middle age.
+        sure: The same where it surely is a grown woman (True) or man (False).
     """
     share = gender_share(look)
-    years = np.nan_to_num(look.age, nan=SURELY_FROM)
-    old = np.interp(years, OLD_FROM, (1, OF_THE_OLD)) if share > 0 else 1.0
-    return sure[share > 0] * abs(share) * float(old)
+    return sure[share > 0] * abs(share)
 
 
 def _grown(age: float) -> float:
