@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from anonyface.landmarks import topology as topo
 from anonyface.landmarks.skin import to_lab
+from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.limits import (
     COLDER,
     FOOTROOM,
@@ -16,10 +20,10 @@ from anonyface.swapping.limits import (
     limit_colours,
     limit_shadows,
 )
-from anonyface.swapping.mask import Regions
-from anonyface.types import FloatArray
+from anonyface.swapping.mask import Regions, fill_polygon
+from anonyface.types import FloatArray, Identity, Mesh
 
-from .faces import SIDE, disc
+from .faces import SIDE, disc, opened, piece
 
 
 def rgb(*colour: float) -> FloatArray:
@@ -65,6 +69,22 @@ def test_teeth_that_are_green_olive_or_purple_in_the_portrait_are_not(
     grey = GREY_TINT * SKIN[1:]
     assert grey[0] - 0.5 <= seen[0]
     assert grey[1] - COLDER - 0.5 <= seen[1] <= seen[0] + YELLOWER + 0.5
+
+
+def test_a_green_mouth_of_a_portrait_is_not_put_on(
+    people: list[NDArray[np.uint8]], meshes: list[Mesh]
+) -> None:
+    crop, mesh = piece(people, meshes)
+    mesh, shouting, pixels = opened(mesh, 0.4), opened(meshes[1], 0.4), people[1].copy()
+    pixels[fill_polygon(shouting.points[topo.LIPS_INNER, :2], pixels.shape[:2]) > 0] = (40, 150, 40)
+    identity = Identity(
+        pixels, shouting, np.zeros(512), "female", 30.0, np.eye(128)[0], seed=1, source="test"
+    )
+    new = MeshSwapper()(crop, mesh, identity).pixels
+    inside = fill_polygon(mesh.points[topo.LIPS_INNER, :2], new.shape[:2])
+    inside = cv2.erode(inside, np.ones((3, 3), np.uint8)) > 0
+    assert inside.sum() > 50
+    assert np.percentile(to_lab(new)[inside][:, 1], 10) > -2
 
 
 def features(darkest: float) -> FloatArray:

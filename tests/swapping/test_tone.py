@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonyface.landmarks import topology as topo
 from anonyface.swapping.engine import MeshSwapper
 from anonyface.swapping.resolution import mix
 from anonyface.swapping.tone import match_contrast, match_rim
 from anonyface.types import FloatArray, Identity, Mesh
 from benchmarks.utility_measures import edge_ring, gradient_energy
 
-from .faces import SIDE, disc
+from .faces import SIDE, disc, opened
 
 
 def waves(strength: float) -> FloatArray:
@@ -54,14 +53,6 @@ def test_the_edge_is_as_lively_as_the_photo(strength: tuple[float, float]) -> No
     ring = edge_ring(alpha, np.ones((SIDE, SIDE), bool))
     mixed = mix(old, new, alpha)
     assert 0.8 < gradient_energy(mixed, ring) / gradient_energy(old, ring) < 1.25
-
-
-def opened(mesh: Mesh, by: float) -> Mesh:
-    """The same face, its lower lip lowered by a share of the mouth's width."""
-    points = mesh.points.copy()
-    width = np.ptp(points[topo.LIPS_OUTER, 0])
-    points[[14, 87, 178, 88, 317, 402, 318, 17, 84, 181, 314, 405], 1] += by * width
-    return Mesh(points, mesh.presence)
 
 
 def test_a_mouth_open_much_wider_is_followed_more(
