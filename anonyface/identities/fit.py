@@ -53,6 +53,10 @@ EYES_READ, EYES_TOLERANCE = {True: 5.5, False: 0.0}, 0.45
 that being asked, a judge took 33 % of the fifth that read least so for men, and 1 % of the upper
 two fifths; of the pool's women four in five read as less than is asked, of those over 60 nearly
 all. A man's need only not read as a woman's: more gave all men heavy brows."""
+OLD_FROM, OF_THE_OLD = (66.0, 76.0), 0.5
+"""Years from which on less of that is asked of women, and the share from the last on: of women of
+the pool over 60 eyes and brows read half as surely as of younger ones, and where nobody comes near
+what is asked, all else hardly counts."""
 BARELY_BELOW, SURELY_FROM = 6.0, 24.0
 """Years up to which nothing of that is asked, and from which on all of it."""
 CHILD_AGE = 17.0
@@ -185,10 +189,12 @@ def eyes_asked(look: Look, sure: Mapping[bool, float]) -> float:
 
     Args:
         look: What was read off the original.
-        sure: The same where it surely is a grown woman (True) or man (False).
+        sure: The same where it surely is a woman (True) or a man (False), grown up and not old.
     """
     share = gender_share(look)
-    return sure[share > 0] * abs(share)
+    years = np.nan_to_num(look.age, nan=SURELY_FROM)
+    old = np.interp(years, OLD_FROM, (1, OF_THE_OLD)) if share > 0 else 1.0
+    return sure[share > 0] * abs(share) * float(old)
 
 
 def _grown(age: float) -> float:

@@ -14,6 +14,8 @@ from anonyface.identities.fit import (
     CLEARLY_READS,
     EYES_READ,
     EYES_TOLERANCE,
+    OF_THE_OLD,
+    OLD_FROM,
     READS_TOLERANCE,
     eyes_asked,
     misfit,
@@ -93,11 +95,12 @@ def test_eyes_and_brows_are_asked_for_themselves(sign: int) -> None:
     assert less == pytest.approx(1, rel=1e-3)
 
 
-def test_of_the_old_as_much_is_asked_of_the_unsure_less() -> None:
+def test_of_the_very_old_less_is_asked_of_women_and_of_the_unsure() -> None:
     def asked(p_female: float, age: float) -> float:
         return eyes_asked(wanted(p_female=p_female, age=age), EYES_READ)
 
-    assert asked(1.0, 30.0) == asked(1.0, 80.0) == EYES_READ[True]
+    assert asked(1.0, 30.0) == asked(1.0, OLD_FROM[0]) == EYES_READ[True]
+    assert asked(1.0, 70.0) > asked(1.0, 80.0) == pytest.approx(OF_THE_OLD * EYES_READ[True])
     assert asked(0.0, 30.0) == asked(0.0, 80.0) == EYES_READ[False]
     assert asked(0.75, 30.0) == pytest.approx(EYES_READ[True] / 2)
 

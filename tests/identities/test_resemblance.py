@@ -59,16 +59,18 @@ def test_people_the_second_judge_would_recognise_come_later() -> None:
     """The very person comes first as long as nobody knows that the judge sees the original."""
     assert PEOPLE.views is not None
     source = LatentIdentities(max_resemblance=0.58, max_sibling_similarity=0.62)
-    known = {"second-encoder": PEOPLE.views[17, VIEWS.index("second-encoder")]}
+    # A woman whose eyes read as clearly as is asked: others come before who reads less so.
+    row = 13
+    known = {"second-encoder": PEOPLE.views[row, VIEWS.index("second-encoder")]}
 
     def place(request: IdentityRequest) -> int:
         recipe = source.search(request).recipe
-        alone = (recipe.mother == 17) & (recipe.father == 17) & ~recipe.mirrored
+        alone = (recipe.mother == row) & (recipe.father == row) & ~recipe.mirrored
         alone &= recipe.code == STAYS
         return int(np.flatnonzero(alone)[0])
 
-    assert place(ask(17, {})) < 20  # who reads more clearly as of the gender may come before
-    assert place(ask(17, known)) > 100
+    assert place(ask(row, {})) < 20
+    assert place(ask(row, known)) > 100
 
 
 def test_offers_tell_what_is_expected() -> None:

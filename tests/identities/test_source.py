@@ -69,10 +69,10 @@ def test_after_those_of_the_group_come_those_of_any(source: LatentIdentities) ->
     """Who must not resemble the original is rather found among them than covered."""
     offers = list(source(request(groups=ASIAN)))
     fitting = sum(offer.fitting for offer in offers)
-    assert 6 <= fitting <= OFFERS
+    assert 4 <= fitting <= OFFERS
     assert 6 <= len(offers) - fitting <= OF_ANY_GROUP
     assert all(offer.fitting for offer in offers[:fitting])
-    asian = [offer.render().look.groups[ASIAN.index(1.0)] for offer in offers[:6]]
+    asian = [offer.render().look.groups[ASIAN.index(1.0)] for offer in offers[: min(fitting, 6)]]
     others = [offer.render().look.groups[ASIAN.index(1.0)] for offer in offers[fitting:][:6]]
     assert np.median(asian) > 0.7
     assert np.median(others) < 0.5
