@@ -207,7 +207,7 @@ def test_the_same_seed_gives_the_same_bytes(scene: Image, result: AnonymizeResul
 def test_a_face_does_not_depend_on_the_others(
     anonymizer: Anonymizer, scene: Image, result: AnonymizeResult
 ) -> None:
-    # Who resembles a new face that is already there gives way, as the first one does here.
+    # Not kept for the first face of the scene: two of its offers double a redraw of another.
     for i in (1, 3):
         outcome, alone = result.faces[i], anonymizer(scene, only=[i])
         assert [o.action for o in alone.faces].count("replaced") == 1

@@ -11,14 +11,7 @@ import numpy as np
 
 from anonyface.landmarks.skin import to_lab
 from anonyface.swapping.mask import Regions, smoothstep
-from anonyface.swapping.smooth import (
-    FEWEST_PX,
-    SHADING_SIGMA,
-    WORK_PX,
-    luma_of,
-    shrink,
-    spread_about,
-)
+from anonyface.swapping.smooth import luma_of, shrink, spread_about, work_size
 from anonyface.types import FloatArray
 
 BRIGHTEST_PERCENT, HEADROOM, OVERSHOOT = 98.0, 1.05, 0.25
@@ -56,12 +49,10 @@ def limit_colours(
     Returns:
         (h, w, 3) float32 RGB 0-255.
     """
-    factor = min(1.0, WORK_PX / width)
-    weight = shrink(where, factor)
-    total = float(weight.sum())
-    if total < FEWEST_PX:
+    compared = work_size(where, width)
+    if compared is None:
         return new
-    sigma = SHADING_SIGMA * width * factor
+    factor, weight, sigma = compared
     lab = to_lab(np.clip(new, 0, 255))
     smooth, spread = spread_about(shrink(lab, factor)[..., 1:], weight, sigma)
     _, wanted = spread_about(to_lab(shrink(old, factor))[..., 1:], weight, sigma)

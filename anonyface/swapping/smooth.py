@@ -34,6 +34,24 @@ def blur(array: FloatArray, sigma: float) -> FloatArray:
     return np.asarray(out, dtype=np.float32)
 
 
+def work_size(where: FloatArray, width: float) -> tuple[float, FloatArray, float] | None:
+    """At which size, with which weights and how smoothly two faces are compared.
+
+    Args:
+        where: (h, w) float32 weight of the pixels to compare.
+        width: Face width in pixels.
+
+    Returns:
+        Factor of the size, weights there, and sigma of what counts as smooth there, pixels; None
+        where less than `FEWEST_PX` is seen.
+    """
+    factor = min(1.0, WORK_PX / width)
+    weight = shrink(where, factor)
+    if float(weight.sum()) < FEWEST_PX:
+        return None
+    return factor, weight, SHADING_SIGMA * width * factor
+
+
 def spread_about(values: FloatArray, weight: FloatArray, sigma: float) -> tuple[FloatArray, float]:
     """The smooth part of some channels, (h, w, c), and how far they spread about it.
 

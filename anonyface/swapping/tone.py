@@ -18,6 +18,7 @@ from anonyface.swapping.smooth import (
     luma_of,
     shrink,
     spread_about,
+    work_size,
 )
 from anonyface.types import FloatArray
 
@@ -89,12 +90,10 @@ def match_contrast(new: FloatArray, old: FloatArray, where: FloatArray, width: f
     Returns:
         (h, w, 3) float32 RGB 0-255.
     """
-    factor = min(1.0, WORK_PX / width)
-    weight = shrink(where, factor)
-    total = float(weight.sum())
-    if total < FEWEST_PX:
+    compared = work_size(where, width)
+    if compared is None:
         return new
-    sigma = SHADING_SIGMA * width * factor
+    factor, weight, sigma = compared
     luma, size = luma_of(new), (new.shape[1], new.shape[0])
     smooth, spread = spread_about(shrink(luma, factor)[..., None], weight, sigma)
     _, wanted = spread_about(shrink(luma_of(old), factor)[..., None], weight, sigma)
